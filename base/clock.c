@@ -1,0 +1,172 @@
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t clock_monotonic_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t clock_wall_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct deadline deadline_in(int64_t ms)
+{
+	return ms < 0 ? DEADLINE_NEVER : (struct deadline){clock_monotonic_ms() + ms};
+}
+
+struct deadline deadline_min(struct deadline a, struct deadline b)
+{
+	return a.at_ms < b.at_ms ? a : b;
+}
+
+int64_t deadline_left_ms(struct deadline d)
+{
+	if (d.at_ms == INT64_MAX)
+		return INT64_MAX;
+	int64_t left = d.at_ms - clock_monotonic_ms();
+	return left > 0 ? left : 0;
+}
+
+__attribute__((format(strftime, 2, 0))) static char *format_utc(int64_t wall_ms, const char *fmt,
+								char out[CLOCK_TEXT_BYTES])
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	if (gmtime_r(&seconds, &tm) == NULL || strftime(out, CLOCK_TEXT_BYTES, fmt, &tm) == 0)
+		snprintf(out, CLOCK_TEXT_BYTES, "?");
+	return out;
+}
+
+char *clock_rfc3339(int64_t wall_ms, char out[CLOCK_TEXT_BYTES])
+{
+	return format_utc(wall_ms, "%Y-%m-%dT%H:%M:%SZ", out);
+}
+
+char *clock_basic(int64_t wall_ms, char out[CLOCK_TEXT_BYTES])
+{
+	return format_utc(wall_ms, "%Y%m%dT%H%M%SZ", out);
+}
+
+int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms, struct err *err)
+{
+	struct tm tm = {0};
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (end == NULL || *end != '\0' || strlen(text) != strlen("2026-11-23T02:00:00Z"))
+		return err_set(err, ERR_CORRUPT, "'%.40s' is not a time like 2026-11-23T02:00:00Z",
+			       text);
+	*ret_wall_ms = (int64_t)timegm(&tm) * 1000;
+	return 0;
+}
+
+/* The flag is a pipe that becomes readable and stays so: poll() sees it without a race. */
+static int cancel_pipe[2] = {-1, -1};
+static volatile sig_atomic_t cancel_signal;
+static atomic_int cancel_holds;
+
+void cancel_request(int signal_number)
+{
+	int saved = errno;
+	if (cancel_signal == 0) {
+		cancel_signal = signal_number;
+		if (cancel_pipe[1] >= 0) {
+			ssize_t ignored = write(cancel_pipe[1], "", 1);
+			(void)ignored;
+		}
+	}
+	errno = saved;
+}
+
+int cancel_install(struct err *err)
+{
+	if (cancel_pipe[0] < 0 && pipe2(cancel_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(err, ERR_IO, errno, "pipe for signals");
+	struct sigaction act = {.sa_handler = cancel_request};
+	sigemptyset(&act.sa_mask);
+	const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		if (sigaction(signals[i], &act, NULL) < 0)
+			return err_sys(err, ERR_IO, errno, "handler of signal %d", signals[i]);
+	/* A reader that goes away is an error of write(2), not the end of the process. */
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+int cancel_check(struct err *err)
+{
+	if (cancel_signal == 0 || atomic_load(&cancel_holds) > 0)
+		return 0;
+	const char *name = sigabbrev_np(cancel_signal);
+	return err_set(err, ERR_CANCELLED, "cancelled by SIG%s", name != NULL ? name : "?");
+}
+
+void cancel_hold(void)
+{
+	atomic_fetch_add(&cancel_holds, 1);
+}
+
+void cancel_release(void)
+{
+	atomic_fetch_sub(&cancel_holds, 1);
+}
+
+int wait_poll(struct pollfd *fds, size_t count, struct deadline d, struct err *err)
+{
+	struct pollfd all[8];
+	if (count > 7)
+		return err_set(err, ERR_LIMIT, "can't wait for %zu descriptors", count);
+	for (;;) {
+		if (cancel_check(err) < 0)
+			return -1;
+		if (count > 0)
+			memcpy(all, fds, count * sizeof *fds);
+		bool held = atomic_load(&cancel_holds) > 0;
+		all[count] = (struct pollfd){.fd = held ? -1 : cancel_pipe[0], .events = POLLIN};
+		int64_t left = deadline_left_ms(d);
+		/* A day at a time: poll takes an int. */
+		int n = poll(all, (nfds_t)count + 1, left > 86400000 ? 86400000 : (int)left);
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, ERR_IO, errno, "poll");
+		if (cancel_check(err) < 0)
+			return -1;
+		bool ready = false;
+		for (size_t i = 0; n > 0 && i < count; i++) {
+			fds[i].revents = all[i].revents;
+			ready = ready || all[i].revents != 0;
+		}
+		if (ready)
+			return 0;
+		if (deadline_left_ms(d) == 0)
+			return err_set(err, ERR_TIMEOUT, "timed out");
+	}
+}
+
+int wait_fd(int fd, short events, struct deadline d, struct err *err)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	return wait_poll(&p, 1, d, err);
+}
+
+int wait_ms(int64_t ms, struct err *err)
+{
+	struct err why = ERR_INIT;
+	if (wait_poll(NULL, 0, deadline_in(ms), &why) < 0 && why.code != ERR_TIMEOUT) {
+		*err = why;
+		return -1;
+	}
+	return 0;
+}
