@@ -42,24 +42,28 @@ int64_t deadline_left_ms(struct deadline d)
 	return left > 0 ? left : 0;
 }
 
-__attribute__((format(strftime, 2, 0))) static char *format_utc(int64_t wall_ms, const char *fmt,
-								char out[CLOCK_TEXT_BYTES])
+/* Years beyond four digits do not occur: the clock is the host's. */
+static void to_utc(int64_t wall_ms, struct tm *ret)
 {
 	time_t seconds = (time_t)(wall_ms / 1000);
-	struct tm tm;
-	if (gmtime_r(&seconds, &tm) == NULL || strftime(out, CLOCK_TEXT_BYTES, fmt, &tm) == 0)
-		snprintf(out, CLOCK_TEXT_BYTES, "?");
-	return out;
+	if (gmtime_r(&seconds, ret) == NULL)
+		*ret = (struct tm){.tm_mday = 1, .tm_year = 70};
 }
 
 char *clock_rfc3339(int64_t wall_ms, char out[CLOCK_TEXT_BYTES])
 {
-	return format_utc(wall_ms, "%Y-%m-%dT%H:%M:%SZ", out);
+	struct tm tm;
+	to_utc(wall_ms, &tm);
+	strftime(out, CLOCK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return out;
 }
 
 char *clock_basic(int64_t wall_ms, char out[CLOCK_TEXT_BYTES])
 {
-	return format_utc(wall_ms, "%Y%m%dT%H%M%SZ", out);
+	struct tm tm;
+	to_utc(wall_ms, &tm);
+	strftime(out, CLOCK_TEXT_BYTES, "%Y%m%dT%H%M%SZ", &tm);
+	return out;
 }
 
 int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms, struct err *err)

@@ -1,0 +1,74 @@
+/*
+ * Reads pg_dump's custom format (-Fc -Z0) as it streams past: a sink to tee a dump into.
+ *
+ *  1. pgdump_new(&d, err); pgdump_sink(d, &sink, err); source_tee(dump, sink, …)
+ *  2. sink_close checks that the dump is whole: every entry that promised data has had it
+ *  3. pgdump_entries, pgdump_tables, … say what was in it
+ *
+ * Formats 1.14 to 1.16 (PostgreSQL 13 to 18). Source of the format:
+ * src/bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc) and pg_backup_custom.c of PostgreSQL.
+ * Compressed data is ERR_CORRUPT: our dumps are not.
+ *
+ * A table's digest: the sum modulo 2^128 of XXH3-128 over each row as COPY's text format prints it,
+ * without the newline; 32 hex digits. It does not depend on the order of rows (docs/manifest.md
+ * says why). The same digest over a large object's bytes, prefixed by its oid in decimal and ':'.
+ */
+#ifndef LIFEBOAT_STACK_PGDUMP_H
+#define LIFEBOAT_STACK_PGDUMP_H
+
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/flow/sink.h"
+
+enum { ROWS_DIGEST_BYTES = 33 };
+
+/* The digest itself, shared with the proof, which feeds it what COPY … TO STDOUT sends. */
+struct rows_digest {
+	uint64_t rows;
+	uint64_t low, high; /* the sum */
+};
+void rows_digest_add(struct rows_digest *d, const void *row, size_t len);
+void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES]);
+
+/* One entry of the table of contents. Strings belong to the pgdump; NULL where the dump has none.
+ */
+struct pgdump_entry {
+	int32_t id;
+	const char *desc;   /* "TABLE DATA", "SEQUENCE SET", "INDEX", … */
+	const char *tag;    /* the name */
+	const char *schema; /* namespace */
+	const char *owner;
+	const char *definition; /* SQL */
+	const char *copy;       /* COPY statement of a TABLE DATA */
+	bool has_data;          /* a data block was promised */
+	bool data_seen;
+	struct rows_digest data; /* TABLE DATA: rows and digest. BLOBS: objects and digest */
+	uint64_t data_bytes;
+};
+
+struct pgdump_info {
+	int format_major, format_minor; /* 1.14 */
+	char dbname[256];
+	char server_version[64]; /* "15.20 (Debian …)" */
+	char client_version[64];
+};
+
+struct pgdump;
+int pgdump_new(struct pgdump **ret, struct err *err) MUST_USE;
+void pgdump_free(struct pgdump *d);
+DEFINE_CLEANUP(struct pgdump, pgdump_free)
+/* The sink borrows d. */
+int pgdump_sink(struct pgdump *d, struct sink **ret, struct err *err) MUST_USE;
+
+/* After the header and the table of contents have passed; count 0 before. */
+const struct pgdump_info *pgdump_info(const struct pgdump *d);
+const struct pgdump_entry *pgdump_entries(const struct pgdump *d, size_t *ret_count);
+
+/* The column list of a COPY statement, "(a, \"B\", c)" or "" for a table without columns, as a new
+ * string; ERR_CORRUPT when the statement is not one that pg_dump writes. */
+int pgdump_copy_columns(const char *copy, char **ret, struct err *err) MUST_USE;
+/* "SELECT pg_catalog.setval('public.s', 42, true);" of a SEQUENCE SET. */
+int pgdump_sequence_value(const char *definition, int64_t *ret_value, bool *ret_called,
+			  struct err *err) MUST_USE;
+
+#endif

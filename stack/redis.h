@@ -1,0 +1,76 @@
+/*
+ * The door to Redis and Valkey, by hiredis: asking, BGSAVE with proof, the replication stream.
+ *
+ *  1. redis_connect(&(struct redis_opts){.url = "redis://:pw@127.0.0.1:6379/0"}, &r, err)
+ *  2. redis_describe, redis_snapshot_bgsave | redis_snapshot_stream
+ *  3. redis_free
+ *
+ * (Our names begin with redisdoor_ so as to keep off hiredis' own prefix.)
+ * URLs: redis://[[user]:password@]host[:port][/db], rediss://… (TLS, OpenSSL under hiredis' reader;
+ * ?cacert=FILE&cert=FILE&key=FILE&verify=no), unix://[[user]:password@]/path/to/socket[?db=N].
+ */
+#ifndef LIFEBOAT_STACK_REDIS_H
+#define LIFEBOAT_STACK_REDIS_H
+
+#include <stdint.h>
+#include "base/clock.h"
+#include "base/flow/source.h"
+#include "base/json.h"
+
+struct redis_opts {
+	const char *url;
+	int64_t connect_timeout_ms;
+};
+
+struct redisdoor;
+/* ERR_UNREACHABLE, ERR_DENIED (WRONGPASS, NOAUTH), ERR_CONFIG (the url). */
+int redisdoor_connect(const struct redis_opts *opts, struct redisdoor **ret, struct err *err)
+    MUST_USE;
+void redisdoor_free(struct redisdoor *r);
+DEFINE_CLEANUP(struct redisdoor, redisdoor_free)
+
+/* A command whose reply is text (status, string, integer as text, or lines of an array joined by
+ * '\n'); a new string. Error replies: ERR_DENIED for NOPERM/NOAUTH/WRONGPASS, else ERR_FAILED with
+ * the server's text. */
+int redisdoor_command(struct redisdoor *r, char **ret, struct err *err, int argc,
+		      const char *const *argv) MUST_USE;
+/* One field of INFO ("rdb_last_save_time"); "" when the server has none. A new string. */
+int redisdoor_info(struct redisdoor *r, const char *section, const char *field, char **ret,
+		   struct err *err) MUST_USE;
+/* CONFIG GET; "" when unknown or forbidden. */
+int redisdoor_config(struct redisdoor *r, const char *name, char **ret, struct err *err) MUST_USE;
+int redisdoor_dbsize(struct redisdoor *r, unsigned db, uint64_t *ret, struct err *err) MUST_USE;
+
+/* {"server":"redis"|"valkey","version","major","run_id","role","config_file","executable",
+ *  "config":{all of CONFIG GET *, no secrets: requirepass, masterauth, tls-key-file-pass … left
+ * out}, "databases":[{"number","keys","expiring"}] now, "persistence":{…},
+ * "missing":[{"what","why"}]} */
+int redisdoor_describe(struct redisdoor *r, json_t **ret, struct err *err) MUST_USE;
+
+/* Why BGSAVE would be unsafe or impossible now: NULL when it is fine. `free_bytes`: of the file
+ * system under `dir` (UINT64_MAX: unknown). A sentence, borrowed until the next call. FACTS: a
+ * failed BGSAVE makes production refuse writes. */
+int redisdoor_bgsave_risk(struct redisdoor *r, uint64_t free_bytes, const char **ret,
+			  struct err *err) MUST_USE;
+
+struct redis_save {
+	char path[4096]; /* dir/dbfilename as the server sees it */
+	int64_t began_s; /* server clock before our BGSAVE: AUX ctime must not be older */
+	uint64_t dbsize_total;
+};
+/* BGSAVE, and proof that this one finished and succeeded; at most `d`. The caller reads the file
+ * and checks AUX ctime >= began_s. ERR_FAILED names the server's reason, and says so loudly when
+ * the server now refuses writes. */
+int redisdoor_bgsave(struct redisdoor *r, struct deadline d, struct redis_save *ret,
+		     struct err *err) MUST_USE;
+/* The RDB by replication (SYNC); the source ends after the promised length or end mark. The door is
+ * used up: free it after the source. `idle_ms` bounds each wait. */
+int redisdoor_stream(struct redisdoor *r, int64_t idle_ms, struct source **ret, struct err *err)
+    MUST_USE;
+
+/* Waits until a starting server answers PONG and has loaded its data. */
+int redisdoor_wait_ready(const struct redis_opts *opts, int (*alive)(void *ctx, struct err *err),
+			 void *ctx, struct deadline d, struct redisdoor **ret, struct err *err)
+    MUST_USE;
+
+#endif

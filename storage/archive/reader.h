@@ -1,0 +1,61 @@
+/*
+ * Reads an archive out of a store, trusting none of its bytes.
+ *
+ *  1. reader_open(store, "hdms-….tar.zst", &r, err)   two range reads at the end give the seek
+ * table and the manifest. If that tail is damaged, one sequential pass rebuilds them; if the
+ * manifest itself is gone, ERR_CORRUPT says how far the archive goes.
+ *  2. reader_manifest(r)                              validated: see manifest.h
+ *  3. reader_stream(r, name) gives a source: only that stream's frames are fetched, they are
+ *     decompressed by threads, and the end is vouched for by length and SHA-256
+ *     reader_members(r, prefix, fn)                   files of known size with their attributes
+ *  4. reader_verify(r, …)                             every byte and every hash
+ *  5. reader_free
+ *
+ * Names, sizes and counts are bounded; a frame that claims more than its bound, a name with ".." or
+ * a leading "/", a manifest that disagrees with the seek table are all ERR_CORRUPT (or ERR_LIMIT).
+ */
+#ifndef LIFEBOAT_ARCHIVE_READER_H
+#define LIFEBOAT_ARCHIVE_READER_H
+
+#include <archive_entry.h>
+#include "base/json.h"
+#include "base/flow/source.h"
+#include "storage/store.h"
+
+struct reader;
+int reader_open(struct store *s, const char *object, struct reader **ret, struct err *err) MUST_USE;
+void reader_free(struct reader *r);
+DEFINE_CLEANUP(struct reader, reader_free)
+
+/* Borrowed. */
+const json_t *reader_manifest(const struct reader *r);
+/* True when the tail was damaged and the index was rebuilt from a full pass. */
+bool reader_was_rebuilt(const struct reader *r);
+/* Bytes fetched from the store so far, of how many the object has. */
+uint64_t reader_fetched_bytes(const struct reader *r);
+uint64_t reader_object_bytes(const struct reader *r);
+
+/* ERR_ABSENT when the archive has no such stream. The reader must outlive the source. */
+int reader_stream(struct reader *r, const char *name, struct source **ret, struct err *err)
+    MUST_USE;
+/* Calls fn for each ordinary member whose name begins with `prefix`, in order, fetching only the
+ * frames that hold them. `content` is valid during the call only; what fn leaves unread is
+ * skipped. A non-zero return of fn ends with that error. */
+int reader_members(struct reader *r, const char *prefix,
+		   int (*fn)(void *ctx, struct archive_entry *entry, struct source *content,
+			     struct err *err),
+		   void *ctx, struct err *err) MUST_USE;
+
+struct reader_report {
+	uint64_t stored_bytes, raw_bytes;
+	uint64_t frames, streams, members;
+};
+/* Reads back everything: the object's SHA-256 against `expected_sha256` (NULL: not checked), every
+ * frame's checksum, every member's header against its name and size, every stream's length and
+ * SHA-256, every member's SHA-256, the seek table and the index against what is there.
+ * `progress(ctx, done, of)` may be NULL. */
+int reader_verify(struct reader *r, const char *expected_sha256,
+		  void (*progress)(void *ctx, uint64_t done, uint64_t of), void *ctx,
+		  struct reader_report *ret, struct err *err) MUST_USE;
+
+#endif

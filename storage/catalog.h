@@ -1,0 +1,61 @@
+/*
+ * The catalog: which backups a store holds, told from their sidecars alone.
+ *
+ * A sidecar `<stack>-<id>.json` is the commit of a backup; without it there is none. Evidence of a
+ * drill is `<stack>-<id>.drill-<time>.json`. Names of other stacks, even "hdms-2" beside "hdms",
+ * never match.
+ */
+#ifndef LIFEBOAT_STORAGE_CATALOG_H
+#define LIFEBOAT_STORAGE_CATALOG_H
+
+#include "base/json.h"
+#include "storage/store.h"
+
+enum proof { PROOF_NONE, PROOF_PASSED, PROOF_FAILED, PROOF_UNVERIFIED };
+const char *proof_name(enum proof p); /* "none", "passed", "failed", "could not verify" */
+
+struct backup {
+	char id[32];       /* 20261123T020000Z-3f9c */
+	char archive[201]; /* object name */
+	char sidecar[201];
+	int64_t taken_ms; /* start of the snapshot, wall clock */
+	uint64_t stored_bytes;
+	char sha256[65];
+	bool pinned;
+	enum proof proof;  /* of the newest drill that reached a verdict of passed or failed, else
+			    * unverified if there was any drill */
+	int64_t proved_ms; /* when; 0: never */
+	json_t *sidecar_json; /* all of it */
+	json_t *evidence;     /* array, oldest first: all drill evidence; may be empty */
+	char broken[256];     /* not empty: why the sidecar can't be used */
+};
+
+struct catalog {
+	struct backup *items; /* newest first */
+	size_t count;
+};
+
+int catalog_load(struct store *s, const char *stack, struct catalog *ret, struct err *err) MUST_USE;
+void catalog_done(struct catalog *c);
+/* An id, a unique prefix of one, "latest", or "proven". ERR_ABSENT says what there is; an ambiguous
+ * prefix is ERR_USAGE and names the candidates. Borrowed. */
+int catalog_find(const struct catalog *c, const char *which, const struct backup **ret,
+		 struct err *err) MUST_USE;
+
+/* A new id: UTC time and a random tail. */
+int catalog_new_id(int64_t wall_ms, char out[32], struct err *err) MUST_USE;
+bool catalog_id_is_valid(const char *id);
+/* Names of objects. `drill_ms`: when the drill began. */
+int catalog_archive_name(const char *stack, const char *id, char out[201], struct err *err)
+    MUST_USE;
+int catalog_sidecar_name(const char *stack, const char *id, char out[201], struct err *err)
+    MUST_USE;
+int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, char out[201],
+			  struct err *err) MUST_USE;
+
+/* Deletes a backup: sidecar first, so that a kill in between leaves no backup rather than half of
+ * one; then archive and evidence. Pinned ones are refused. */
+int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
+    MUST_USE;
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * A store: where archives live. One folder or prefix, flat names, whole objects.
+ *
+ *  1. store_open(&(struct store_opts){.url = "file:///var/backups/hdms"}, &store, err)
+ *  2. store_put(store, "x.tar.zst", …) gives a sink: close publishes the object whole, free without
+ *     close leaves nothing visible
+ *  3. store_get reads a range, store_list names what is there, store_remove deletes one object
+ *  4. store_free
+ *
+ * A name is [A-Za-z0-9._-]+, not beginning with a dot, at most 200 bytes (store_name_is_valid);
+ * everything else is refused before it reaches a file system or a network. What does not exist is
+ * ERR_ABSENT, a store that does not answer ERR_UNREACHABLE.
+ *
+ * A new kind of store is one new file and one line in the table in store.c.
+ */
+#ifndef LIFEBOAT_STORAGE_STORE_H
+#define LIFEBOAT_STORAGE_STORE_H
+
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/flow/sink.h"
+#include "base/flow/source.h"
+
+struct store_opts {
+	const char *name; /* of the section: "local" */
+	const char *url;  /* file:///absolute/folder */
+};
+
+struct store_object {
+	char name[201];
+	uint64_t bytes;
+	int64_t modified_ms; /* wall clock of the store */
+};
+
+struct store_objects {
+	struct store_object *items; /* sorted by name */
+	size_t count;
+};
+void store_objects_done(struct store_objects *o);
+
+struct store;
+int store_open(const struct store_opts *opts, struct store **ret, struct err *err) MUST_USE;
+void store_free(struct store *s);
+DEFINE_CLEANUP(struct store, store_free)
+/* The section's name, and where it is, for messages (no secrets). */
+const char *store_name(const struct store *s);
+const char *store_where(const struct store *s);
+
+bool store_name_is_valid(const char *name);
+
+/* Replaces an object of that name, in one step, when the sink is closed. */
+int store_put(struct store *s, const char *name, struct sink **ret, struct err *err) MUST_USE;
+/* put of what is in memory, closed. */
+int store_put_bytes(struct store *s, const char *name, const void *data, size_t len,
+		    struct err *err) MUST_USE;
+/* Bytes [offset, offset + len) exactly; len UINT64_MAX: to the end. Fewer is ERR_CORRUPT. */
+int store_get(struct store *s, const char *name, uint64_t offset, uint64_t len, struct source **ret,
+	      struct err *err) MUST_USE;
+/* Appends the whole object to a bounded buffer. */
+int store_get_bytes(struct store *s, const char *name, struct buf *out, struct err *err) MUST_USE;
+int store_stat(struct store *s, const char *name, struct store_object *ret, struct err *err)
+    MUST_USE;
+/* Published objects whose names begin with `prefix`. */
+int store_list(struct store *s, const char *prefix, struct store_objects *ret, struct err *err)
+    MUST_USE;
+/* Absent is fine. */
+int store_remove(struct store *s, const char *name, struct err *err) MUST_USE;
+
+/* One job per stack at a time. ERR_LOCKED names the holder. Released by store_unlock or death. */
+struct store_lock;
+int store_lock(struct store *s, const char *stack, struct store_lock **ret, struct err *err)
+    MUST_USE;
+void store_unlock(struct store_lock *l);
+DEFINE_CLEANUP(struct store_lock, store_unlock)
+
+/* Unfinished puts of names beginning with `prefix` that nobody is writing any more; removed unless
+ * `dry_run`. Their names are appended to `ret` (may be NULL). */
+int store_sweep(struct store *s, const char *prefix, bool dry_run, struct strlist *ret,
+		struct err *err) MUST_USE;
+/* Room left; UINT64_MAX where a store does not say. */
+int store_free_bytes(struct store *s, uint64_t *ret, struct err *err) MUST_USE;
+
+/* ---- for the kinds ---- */
+struct store_ops {
+	const char *scheme; /* "file" */
+	int (*open)(const struct store_opts *opts, void **ret_self, char **ret_where,
+		    struct err *err);
+	void (*free)(void *self);
+	int (*put)(void *self, const char *name, struct sink **ret, struct err *err);
+	int (*get)(void *self, const char *name, uint64_t offset, uint64_t len, struct source **ret,
+		   struct err *err);
+	int (*stat)(void *self, const char *name, struct store_object *ret, struct err *err);
+	int (*list)(void *self, const char *prefix, struct store_objects *ret, struct err *err);
+	int (*remove)(void *self, const char *name, struct err *err);
+	int (*lock)(void *self, const char *stack, void **ret_lock, struct err *err);
+	void (*unlock)(void *lock);
+	int (*sweep)(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+		     struct err *err);
+	int (*free_bytes)(void *self, uint64_t *ret, struct err *err);
+};
+extern const struct store_ops store_file_ops;
+
+#endif
