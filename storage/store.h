@@ -100,4 +100,9 @@ struct store_ops {
 };
 extern const struct store_ops store_file_ops;
 
+/* A store of ready-made operations under `name` (which is also its store_where): stores in memory
+ * and failing neighbours in tests. Takes `self`, also on failure; `ops` stays the caller's. */
+int store_wrap(const struct store_ops *ops, void *self, const char *name, struct store **ret,
+	       struct err *err) MUST_USE;
+
 #endif
