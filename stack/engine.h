@@ -5,8 +5,8 @@
  *  volumes   named; a fresh one is made, filled, used by one server, left or removed
  *  files     of a running production server, by the path that the server itself sees
  *  tools     the server's own programs (pg_dump, pg_restore, initdb), of its own major version: as
- * a source (stdout; its end means exit status 0) or a sink (stdin; close means 0) servers
- * throw-away ones on a volume, reachable by the agent alone
+ *            a source (stdout; its end means exit status 0) or a sink (stdin; close means 0)
+ *  servers   throw-away ones on a volume, reachable by the agent alone
  *
  * Everything an engine makes carries the run's id, and is removed on failure.
  */
@@ -25,6 +25,8 @@ struct engine_opts {
 	const char *stack;       /* name of the stack, for labels */
 	const char *volumes_dir; /* local: the folder in which each volume is a folder */
 	const char *run_as;      /* local: user that servers run as when we are root */
+	const char *run_id;      /* of this job; stands in the mark of all that it makes */
+	const char *purpose;     /* "restore" or "drill": what volumes are made for; NULL: none */
 };
 
 struct engine;
@@ -66,6 +68,12 @@ int engine_volume_create(struct engine *e, const char *name, struct err *err) MU
 /* Only volumes that engine_volume_create made in this process or that carry our mark: others are
  * refused. Absent is fine. */
 int engine_volume_remove(struct engine *e, const char *name, struct err *err) MUST_USE;
+/* It is complete and stays: from now on a sweep leaves it alone. */
+int engine_volume_finish(struct engine *e, const char *name, struct err *err) MUST_USE;
+/* Removes what killed runs left behind: volumes of drills, volumes of restores that were not
+ * finished, work folders of servers that are gone; never what a living run uses. One line for each
+ * is added to `ret` ("volume 'hdms_x' of drill 2026…"); a dry run only lists. */
+int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err) MUST_USE;
 int engine_volume_write(struct engine *e, const char *name, struct tree_writer **ret,
 			struct err *err) MUST_USE;
 int engine_volume_read(struct engine *e, const char *name, tree_fn *fn, void *ctx, struct err *err)
@@ -90,14 +98,19 @@ int engine_server_free_bytes(struct engine *e, const char *component, const char
 
 /* ---- tools ---- */
 
+#define TOOL_VOLUME "{volume}"
+
 struct tool {
-	const char *component;   /* whose tool: "postgres" */
-	unsigned major;          /* of the server: 15. 0 where it does not matter */
-	const char *name;        /* "pg_dump" */
-	const char *const *argv; /* arguments after the name; NULL-terminated */
-	const char *const *env;  /* "NAME=value"; NULL or NULL-terminated */
-	bool as_server;          /* run as the user that servers run as */
-	int64_t idle_ms;         /* a silence longer than this is ERR_TIMEOUT; negative: none */
+	const char *component; /* whose tool: "postgres" */
+	unsigned major;        /* of the server: 15. 0 where it does not matter */
+	const char *name;      /* "pg_dump" */
+	/* Arguments after the name; NULL-terminated. One that is TOOL_VOLUME becomes the path at
+	 * which the tool finds `volume`. */
+	const char *const *argv;
+	const char *const *env; /* "NAME=value"; NULL or NULL-terminated */
+	const char *volume;     /* volume that it works on, or NULL */
+	bool as_server;         /* run as the user that servers run as */
+	int64_t idle_ms;        /* a silence longer than this is ERR_TIMEOUT; negative: none */
 };
 /* Where the tool is, for `check`. ERR_ABSENT names the package to install. free(). */
 int engine_tool_find(struct engine *e, const struct tool *t, char **ret, struct err *err) MUST_USE;
@@ -112,36 +125,44 @@ int engine_tool_run(struct engine *e, const struct tool *t, struct buf *out, str
 /* ---- throw-away servers ---- */
 
 struct server_spec {
-	const char *component; /* "postgres", "redis", "pgbouncer" */
-	unsigned major;        /* 15; for redis 7 */
-	const char *volume;    /* its data; postgres: PGDATA */
+	const char *volume; /* its data; postgres: PGDATA; pgbouncer: NULL */
 	/* postgres: `-c` pairs "name=value"; redis: directives "name value"; pgbouncer: the text of
 	 * the ini file to run on is settings[0]. NULL-terminated. Address, port, socket folder, pid
-	 * and log file are added by the engine. */
+	 * and log file are added by the engine (pgbouncer: they must be in the text). */
 	const char *const *settings;
 	/* postgres: text of the pg_hba.conf to use instead of the volume's; NULL: the volume's. */
 	const char *hba;
 	bool leave_running; /* it outlives us: restore --up */
 };
 
+/*
+ *  1. engine_server_new       reserves a port and a work folder; nothing runs
+ *  2. server_start            starts it; does not wait until it is ready: the component's own door
+ *                             does that by asking
+ *  3. server_stop             then server_start again for a restart: port and work folder stay
+ *     server_free             at any time
+ */
 struct server;
-/* Starts it; does not wait until it is ready: the component's own door does that by asking. */
-int engine_server_start(struct engine *e, const struct server_spec *spec, struct server **ret,
-			struct err *err) MUST_USE;
+/* `component`: "postgres", "redis", "pgbouncer"; `major`: 15; 0 where it does not matter. */
+int engine_server_new(struct engine *e, const char *component, unsigned major, struct server **ret,
+		      struct err *err) MUST_USE;
+int server_start(struct server *s, const struct server_spec *spec, struct err *err) MUST_USE;
 /* How the agent reaches it: 127.0.0.1 and a port; and, for postgres, a socket folder (mode 0700).
  */
 const char *server_host(const struct server *s);
 unsigned server_port(const struct server *s);
 const char *server_socket_dir(const struct server *s);
-long server_pid(const struct server *s);
+/* Folder for sockets, pid and log files, as the server itself sees it; its user's, mode 0700. */
+const char *server_work_dir(const struct server *s);
+long server_pid(const struct server *s); /* 0 while it does not run */
 /* 0 while it runs; else ERR_FAILED with the last lines of its log. */
 int server_check(struct server *s, struct err *err) MUST_USE;
 /* The last lines of its log, for messages. Borrowed until the next call. */
 const char *server_log_tail(struct server *s);
-/* Clean shutdown (postgres: fast; redis: without saving), at most `grace_ms`, then ERR_TIMEOUT and
- * it is killed. */
+/* Clean shutdown (postgres: fast; redis: SIGTERM, which saves nothing when it was started with
+ * `save ""`), at most `grace_ms`, then ERR_TIMEOUT and it is killed. Not running is fine. */
 int server_stop(struct server *s, int64_t grace_ms, struct err *err) MUST_USE;
-/* Kills what still runs, unless leave_running, and removes its temporary files. */
+/* Kills what still runs and removes its work folder, unless it was to be left running. */
 void server_free(struct server *s);
 DEFINE_CLEANUP(struct server, server_free)
 
