@@ -1,0 +1,12 @@
+/*
+ * The commands: one function, one file cmd_NAME.c, one entry in the table of commands.c each.
+ */
+#ifndef LIFEBOAT_AGENT_COMMANDS_H
+#define LIFEBOAT_AGENT_COMMANDS_H
+
+#include "agent/app.h"
+
+int cmd_help(struct app *app, struct err *err) MUST_USE;
+int cmd_version(struct app *app, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * The configuration: agent.conf, the .env files it names, and the environment.
+ *
+ *  1. config_load(path, &config, err)     NULL: $LIFEBOAT_CONFIG, ./agent.conf, then
+ *                                         /etc/lifeboat/agent.conf
+ *  2. read the fields; config_store_find and config_require_component where one is needed
+ *  3. config_free                         zeroes the secrets
+ *
+ * A value comes from, in this order: LIFEBOAT_<SECTION>_<KEY> in the environment (taken as it is);
+ * the file that LIFEBOAT_<SECTION>_<KEY>_FILE names; the line in agent.conf with its ${NAME}s
+ * filled in from the environment and then from the .env files; the default. Sections with a label
+ * put it in the name: LIFEBOAT_STORE_LOCAL_URL. config_keys.c is the table of all keys.
+ *
+ * Every mistake is ERR_CONFIG with file, line and what to write instead. No message has a secret.
+ */
+#ifndef LIFEBOAT_AGENT_CONFIG_H
+#define LIFEBOAT_AGENT_CONFIG_H
+
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/secret.h"
+
+/* Strings are NULL when not given and without a default; `enabled` says whether the section is
+ * there, and so whether the component belongs to the stack. */
+struct config_stack {
+	char *name;        /* required; [A-Za-z0-9_-]+ */
+	char *engine;      /* "local" */
+	char *volumes_dir; /* absolute; local engine */
+	char *run_as;      /* "postgres" */
+	char *env_file;    /* as written: names separated by commas */
+};
+
+struct config_postgres {
+	bool enabled;
+	struct secret url; /* required where the section is there */
+	char *volume;
+	int64_t connect_timeout_ms;
+};
+
+struct config_redis {
+	bool enabled;
+	struct secret url;
+	char *volume;
+	char *method; /* "auto", "bgsave" or "stream" */
+	int64_t connect_timeout_ms;
+	int64_t save_timeout_ms; /* how long a BGSAVE may take */
+};
+
+struct config_pgbouncer {
+	bool enabled;
+	struct secret url;
+	struct secret admin_url; /* not set: url with database pgbouncer */
+	char *volume;
+	char *config; /* path of pgbouncer.ini; NULL: ask the console */
+	int64_t connect_timeout_ms;
+};
+
+struct config_volume { /* [volume LABEL] */
+	char *label;
+	char *name; /* default: the label */
+};
+
+struct config_archive {
+	int level; /* zstd, 1 to 19 */
+	uint64_t part_bytes;
+	unsigned threads; /* 0: one per processor, at most 4 */
+};
+
+struct config_store { /* [store LABEL] */
+	char *label;
+	char *url;  /* file:///absolute/folder; a url with a password in it is refused */
+	char *keep; /* rules of storage/retention.h; NULL: keep everything */
+};
+
+struct config_health {
+	int64_t interval_ms, timeout_ms;
+	unsigned retries;
+};
+
+struct config_check { /* [check LABEL] */
+	char *label;
+	char *database;
+	char *sql;
+	char *expect; /* the text of the one value; default "t" */
+};
+
+struct config {
+	char *path; /* of the file that was read */
+	struct config_stack stack;
+	struct config_postgres postgres;
+	struct config_redis redis;
+	struct config_pgbouncer pgbouncer;
+	struct config_archive archive;
+	struct config_health health;
+	char *timezone; /* [schedule] timezone: IANA name; NULL: UTC */
+	struct config_volume *volumes;
+	size_t volume_count;
+	struct config_store *stores; /* in the order of the file: the first is the default */
+	size_t store_count;
+	struct config_check *checks;
+	size_t check_count;
+	struct strlist warnings; /* for main to print: a password in a file that others may read */
+};
+
+int config_load(const char *path, struct config **ret, struct err *err) MUST_USE;
+void config_free(struct config *c);
+DEFINE_CLEANUP(struct config, config_free)
+
+/* The store of that label; NULL: the first one. ERR_USAGE with the nearest label; ERR_CONFIG when
+ * there is no store at all. */
+int config_store_find(const struct config *c, const char *label, const struct config_store **ret,
+		      struct err *err) MUST_USE;
+/* ERR_CONFIG unless at least one component (postgres, redis, pgbouncer, volume) is there. */
+int config_require_component(const struct config *c, struct err *err) MUST_USE;
+
+#endif

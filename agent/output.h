@@ -1,0 +1,76 @@
+/*
+ * What a command says on stdout: lines and tables for people, one JSON document for programs.
+ *
+ *  1. output_line(out, "…")               result text; nothing with --json
+ *     output_say(out, "…")                the same, and nothing with --quiet: what is nice to know
+ *     table_new, table_add, output_table  columns
+ *     output_json(out, document)          kept, and printed at the end, with --json
+ *  2. output_finish                       main: prints the document, with the error in it if any
+ *
+ * Text may carry the STYLE_ marks below; they become colours on a terminal (not with NO_COLOR or
+ * TERM=dumb) and nothing elsewhere. Every other control character is made visible, so that a name
+ * from a server can't play tricks on the terminal.
+ */
+#ifndef LIFEBOAT_AGENT_OUTPUT_H
+#define LIFEBOAT_AGENT_OUTPUT_H
+
+#include <stdio.h>
+#include "base/buf.h"
+#include "base/json.h"
+
+#define STYLE_GOOD "\x01"
+#define STYLE_WARN "\x02"
+#define STYLE_BAD  "\x03"
+#define STYLE_DIM  "\x04"
+#define STYLE_BOLD "\x05"
+#define STYLE_END  "\x06"
+
+struct output_opts {
+	FILE *file; /* stdout; borrowed */
+	bool json, quiet, verbose;
+	bool colour; /* see output_colour_wanted */
+};
+
+struct output;
+int output_new(const struct output_opts *opts, struct output **ret, struct err *err) MUST_USE;
+void output_free(struct output *o);
+DEFINE_CLEANUP(struct output, output_free)
+
+/* A terminal, and neither NO_COLOR (no-color.org) nor TERM=dumb says no. */
+bool output_colour_wanted(int fd);
+
+bool output_is_json(const struct output *o);
+bool output_is_quiet(const struct output *o);
+bool output_is_verbose(const struct output *o);
+
+void output_line(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void output_say(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* With --json: keeps `document` (taken, also on failure; NULL is ERR_NOMEM) for the end. Without:
+ * drops it. The last one counts. */
+int output_json(struct output *o, json_t *document, struct err *err) MUST_USE;
+
+/* Prints what is kept. `failure` is the command's error or NULL; with --json it becomes
+ * {"error":{"code","message","hint"}}, inside the document if there is one. ERR_IO when stdout does
+ * not take it; a reader that went away is fine. */
+int output_finish(struct output *o, const struct err *failure, struct err *err) MUST_USE;
+
+/* ---- tables ---- */
+
+struct table_column {
+	const char *heading;
+	bool right; /* numbers */
+};
+
+struct table;
+int table_new(const struct table_column *columns, size_t count, struct table **ret, struct err *err)
+    MUST_USE;
+void table_free(struct table *t);
+DEFINE_CLEANUP(struct table, table_free)
+/* One row: as many cells as there are columns; NULL is an empty one. Copied. */
+int table_add(struct table *t, const char *const *cells, struct err *err) MUST_USE;
+size_t table_rows(const struct table *t);
+/* Nothing with --json. Without rows: nothing. With --quiet: no headings. */
+int output_table(struct output *o, const struct table *t, struct err *err) MUST_USE;
+
+#endif
