@@ -1,0 +1,126 @@
+#!/bin/sh
+# Installs what is needed, builds, tests: everything, or what is named.
+#
+#   sh tests/run.sh                 all of it
+#   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration fuzz
+#   sh tests/run.sh debug           one whole step: debug fuzz threads analyze coverage
+#
+# A step that fails does not stop the others; the last lines say how each ended, and the exit status
+# is 0 only if all of them passed. LIFEBOAT_BUILD names the folder to build in (default: build/).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+# Debian's own Python and compilers, whatever else a PATH may offer first.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+export PATH
+export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1
+unset CC CFLAGS LDFLAGS LIBRARY_PATH C_INCLUDE_PATH CPATH 2>/dev/null
+build=${LIFEBOAT_BUILD:-$PWD/build}
+jobs=$(nproc)
+all='debug'
+
+say() {
+	printf '\n==== %s\n' "$*"
+}
+
+# configure PRESET: a build folder of that preset, built.
+make_tree() {
+	cmake --preset "$1" -B "$build/$1" >"$build/$1.log" 2>&1 </dev/null || {
+		cat "$build/$1.log"
+		return 1
+	}
+	cmake --build "$build/$1" -j "$jobs" </dev/null >"$build/$1.log" 2>&1 || {
+		tail -n 60 "$build/$1.log"
+		return 1
+	}
+	echo "built in $build/$1"
+}
+
+# run_tests TREE CTEST-ARGUMENTS…: an empty choice is a failure.
+run_tests() {
+	tree=$1
+	shift
+	$no_aslr ctest --test-dir "$build/$tree" --no-tests=error -j "$jobs" "$@" </dev/null
+}
+
+# The sanitizers need a memory layout that not every kernel gives by itself, and the leak checker
+# must be allowed to look at its own threads. Ask once, and say what was found.
+probe_sanitizers() {
+	no_aslr=
+	mkdir -p "$build"
+	printf 'int main(void) { return 0; }\n' >"$build/probe.c"
+	gcc -fsanitize=address "$build/probe.c" -o "$build/probe_asan" || return 1
+	gcc -fsanitize=thread "$build/probe.c" -o "$build/probe_tsan" || return 1
+	if ! { "$build/probe_asan" && "$build/probe_tsan"; } >/dev/null 2>&1; then
+		if setarch "$(uname -m)" -R "$build/probe_tsan" >/dev/null 2>&1; then
+			echo "sanitizers: running without address randomisation, as this kernel needs it"
+			no_aslr="setarch $(uname -m) -R"
+		fi
+	fi
+	if ! $no_aslr "$build/probe_asan" 2>"$build/probe.log"; then
+		if grep -q LeakSanitizer "$build/probe.log"; then
+			echo "sanitizers: THIS SYSTEM FORBIDS ptrace, SO LEAKS ARE NOT LOOKED FOR"
+			ASAN_OPTIONS=detect_leaks=0
+			export ASAN_OPTIONS
+		else
+			cat "$build/probe.log"
+			return 1
+		fi
+	fi
+}
+
+step_debug() {
+	make_tree debug && run_tests debug -L '^(lint|unit|sweep|live|integration)$'
+}
+
+step_fuzz() {
+	make_tree clang && run_tests clang -L '^fuzz$'
+}
+
+step_threads() {
+	make_tree tsan && run_tests tsan -L '^(unit|sweep)$' -R '/(base|storage)/'
+}
+
+step_label() {
+	case $1 in
+	fuzz) step_fuzz ;;
+	*) make_tree debug && run_tests debug -L "^$1\$" ;;
+	esac
+}
+
+failed=0
+summary=
+step() {
+	name=$1
+	shift
+	say "$name"
+	begin=$(date +%s)
+	if "$@"; then
+		how=passed
+	else
+		how=FAILED
+		failed=1
+	fi
+	summary="$summary$(printf '%-12s %s, %d s' "$name" "$how" $(($(date +%s) - begin)))
+"
+}
+
+[ $# -gt 0 ] || set -- $all
+mkdir -p "$build" || exit 1
+step packages sh packaging/install-packages.sh build demo tests
+if [ $failed -eq 0 ]; then
+	step sanitizers probe_sanitizers
+	for wanted in "$@"; do
+		case $wanted in
+		debug | fuzz | threads | analyze | coverage) step "$wanted" "step_$wanted" ;;
+		*) step "$wanted" step_label "$wanted" ;;
+		esac
+	done
+fi
+
+say summary
+printf '%s' "$summary"
+if [ $failed -ne 0 ]; then
+	echo 'tests/run.sh: FAILED'
+	exit 1
+fi
+echo 'tests/run.sh: all passed'
