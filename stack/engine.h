@@ -128,11 +128,12 @@ struct server_spec {
 	const char *volume; /* its data; postgres: PGDATA; pgbouncer: NULL */
 	/* postgres: `-c` pairs "name=value"; redis: directives "name value"; pgbouncer: the text of
 	 * the ini file to run on is settings[0]. NULL-terminated. Address, port, socket folder, pid
-	 * and log file are added by the engine (pgbouncer: they must be in the text). */
+	 * and log file are added by the engine (pgbouncer: they must be in the text), and a
+	 * PostgreSQL is kept from archiving, subscribing and waiting for standbys. */
 	const char *const *settings;
 	/* postgres: text of the pg_hba.conf to use instead of the volume's; NULL: the volume's. */
 	const char *hba;
-	bool leave_running; /* it outlives us: restore --up */
+	bool leave_running; /* it can outlive us (restore --up): see server_leave */
 };
 
 /*
@@ -162,7 +163,10 @@ const char *server_log_tail(struct server *s);
 /* Clean shutdown (postgres: fast; redis: SIGTERM, which saves nothing when it was started with
  * `save ""`), at most `grace_ms`, then ERR_TIMEOUT and it is killed. Not running is fine. */
 int server_stop(struct server *s, int64_t grace_ms, struct err *err) MUST_USE;
-/* Kills what still runs and removes its work folder, unless it was to be left running. */
+/* Commits a server started with leave_running: it stays, and so does its work folder (sockets,
+ * log); server_free then only forgets it. */
+int server_leave(struct server *s, struct err *err) MUST_USE;
+/* Kills what still runs and removes its work folder, unless server_leave said otherwise. */
 void server_free(struct server *s);
 DEFINE_CLEANUP(struct server, server_free)
 
