@@ -1,0 +1,212 @@
+/*
+ * Redis: the RDB of a save that is proved to be ours, read from the file or from the replication
+ * stream; structure, checksum and counts are checked as it passes.
+ */
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/fault.h"
+#include "snapshot/snapshot.h"
+#include "stack/rdb.h"
+
+static bool is_part(const struct backup_job *job)
+{
+	return job->redis != NULL;
+}
+
+/* Why the file way is closed: NULL when it is open. Borrowed or literal. */
+static int bgsave_obstacle(struct snapshot *s, struct redisdoor *r, const char **ret,
+			   struct err *err)
+{
+	CLEANUP(freep) char *dir = NULL;
+	struct err why = ERR_INIT;
+	uint64_t free_bytes;
+	if (redisdoor_config(r, "dir", &dir, err) < 0)
+		return -1;
+	if (dir[0] == '\0') {
+		*ret = "CONFIG GET dir is not allowed";
+		return 0;
+	}
+	if (engine_server_free_bytes(s->job->engine, "redis", dir, &free_bytes, &why) < 0) {
+		*ret = "the server's data folder can't be reached from here";
+		return 0;
+	}
+	return redisdoor_bgsave_risk(r, free_bytes, ret, err);
+}
+
+static int choose_method(struct snapshot *s, struct redisdoor *r, json_t *section, struct err *err)
+{
+	const char *asked = s->job->redis_method, *obstacle = NULL;
+	const char *method = "stream", *why = "asked for";
+	if (strcmp(asked, "stream") != 0) {
+		if (bgsave_obstacle(s, r, &obstacle, err) < 0)
+			return -1;
+		if (obstacle != NULL && strcmp(asked, "bgsave") == 0) {
+			err_set(err, ERR_FAILED, "BGSAVE is not safe now: %s", obstacle);
+			return err_hint(err, "Mend that, or set [redis] method = auto or stream.");
+		}
+		if (obstacle == NULL)
+			method = "bgsave";
+		else
+			why = obstacle;
+	}
+	if (json_put(section, "method", json_string(method), err) < 0)
+		return -1;
+	return strcmp(method, "stream") == 0
+		   ? json_put(section, "method_reason", json_text_value(why), err)
+		   : 0;
+}
+
+static int plan(struct snapshot *s, json_t *section, struct err *err)
+{
+	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
+	json_t *server = NULL;
+	if (redisdoor_connect(s->job->redis, &r, err) < 0 ||
+	    redisdoor_describe(r, &server, err) < 0 ||
+	    json_put(section, "server", server, err) < 0 ||
+	    json_put(section, "volume", json_string(s->job->redis_volume), err) < 0)
+		return -1;
+	size_t i;
+	json_t *item;
+	json_array_foreach(json_object_get(server, "missing"), i, item)
+	{
+		if (snapshot_warn(s, err, "redis: not taken: %s: %s",
+				  json_str_or(item, "what", "?"),
+				  json_str_or(item, "why", "?")) < 0)
+			return -1;
+	}
+	return choose_method(s, r, section, err);
+}
+
+/* Opens the bytes of a fresh snapshot. *ret_began_s: what AUX ctime must not be older than; 0 when
+ * the stream itself is the proof. */
+static int open_snapshot(struct snapshot *s, const json_t *section, struct redisdoor *r,
+			 struct source **ret, int64_t *ret_began_s, uint64_t *ret_dbsize,
+			 struct err *err)
+{
+	if (strcmp(json_str_or(section, "method", ""), "stream") == 0) {
+		*ret_began_s = 0;
+		*ret_dbsize = 0;
+		return redisdoor_stream(r, 60000, ret, err);
+	}
+	struct redis_save save;
+	if (redisdoor_bgsave(r, deadline_in(s->job->save_timeout_ms), &save, err) < 0)
+		return -1;
+	*ret_began_s = save.began_s;
+	*ret_dbsize = save.dbsize_total;
+	if (fault_point("redis-saved", err) < 0)
+		return -1;
+	return engine_server_file(s->job->engine, "redis", save.path, ret, NULL, err);
+}
+
+/* The file in hand must be the one of our save, whole, and as large as the server said. */
+static int check_rdb(struct snapshot *s, const struct rdb_summary *sum, int64_t began_s,
+		     uint64_t dbsize, struct err *err)
+{
+	uint64_t keys = 0;
+	if (began_s > 0 && sum->created_s < began_s)
+		return err_set(
+		    err, ERR_FAILED,
+		    "the dump file is older than our save: it is not what was just saved");
+	for (size_t i = 0; i < sum->databases; i++) {
+		const struct rdb_database *db = &sum->db[i];
+		if (sum->counted && db->keys != db->hint_keys)
+			return err_set(err, ERR_CORRUPT,
+				       "database %u has %llu keys, but says that it has %llu",
+				       db->number, (unsigned long long)db->keys,
+				       (unsigned long long)db->hint_keys);
+		keys += sum->counted ? db->keys : db->hint_keys;
+	}
+	if (keys == 0 && dbsize > 0)
+		return err_set(
+		    err, ERR_FAILED,
+		    "the dump is empty, but the server had %llu keys when the save began",
+		    (unsigned long long)dbsize);
+	s->redis_keys += keys;
+	if (!sum->crc_checked &&
+	    snapshot_warn(s, err, "redis: the dump has no checksum (rdbchecksum is off)") < 0)
+		return -1;
+	if (!sum->counted &&
+	    snapshot_warn(s, err, "redis: values of type %u are unknown; keys were not counted",
+			  sum->unknown_type) < 0)
+		return -1;
+	return 0;
+}
+
+/* Files that the server reads besides its data: its configuration and its users. */
+static int take_side_file(struct snapshot *s, json_t *files, const char *role, const char *path,
+			  const char *dir, struct err *err)
+{
+	CLEANUP(source_freep) struct source *from = NULL;
+	struct err why = ERR_INIT;
+	if (path[0] == '\0')
+		return 0;
+	if (engine_server_file(s->job->engine, "redis", path, &from, NULL, &why) < 0)
+		return snapshot_warn(s, err, "redis: '%s' can't be read: %s", path, why.msg);
+	struct buf content;
+	buf_init(&content, (size_t)16 << 20);
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	CLEANUP(freep) char *member = NULL;
+	size_t dir_len = strlen(dir);
+	bool inside = dir_len > 0 && strncmp(path, dir, dir_len) == 0 && path[dir_len] == '/';
+	const char *below = inside ? path + dir_len + 1 : path;
+	int rc = sink_buf(&content, &to, err);
+	if (rc == 0)
+		rc = flow_copy(from, to, NULL, err);
+	if (rc == 0)
+		rc =
+		    str_printf(&member, err, inside ? "redis/config/%s" : "redis/outside%s", below);
+	if (rc == 0)
+		rc = snapshot_file(s, member, buf_text(&content), content.len, err);
+	if (rc == 0)
+		rc = json_push(files,
+			       json_pack("{s:s, s:s, s:s, s:s?}", "role", role, "path", path,
+					 "member", member, "inside", inside ? below : NULL),
+			       err);
+	buf_done(&content);
+	return rc;
+}
+
+static int take(struct snapshot *s, json_t *section, struct err *err)
+{
+	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
+	CLEANUP(rdb_freep) struct rdb *rdb = NULL;
+	struct source *from = NULL;
+	struct sink *reader;
+	json_t *rdb_section = NULL, *files = json_array();
+	int64_t began_s;
+	uint64_t dbsize, bytes;
+	char now[CLOCK_TEXT_BYTES];
+	s->taking = "redis";
+	if (json_put(section, "config_files", files, err) < 0 ||
+	    json_put(section, "started", json_string(clock_rfc3339(clock_wall_ms(), now)), err) <
+		0 ||
+	    redisdoor_connect(s->job->redis, &r, err) < 0 ||
+	    rdb_new(&(struct rdb_opts){0}, &rdb, err) < 0)
+		return -1;
+	if (open_snapshot(s, section, r, &from, &began_s, &dbsize, err) < 0)
+		return -1;
+	if (rdb_sink(rdb, &reader, err) < 0) {
+		source_free(from);
+		return -1;
+	}
+	if (snapshot_stream(s, "redis/dump.rdb", from, reader, &bytes, err) < 0 ||
+	    check_rdb(s, rdb_summary(rdb), began_s, dbsize, err) < 0)
+		return -1;
+	if (rdb_json(rdb, &rdb_section, err) < 0 ||
+	    json_put(section, "rdb", rdb_section, err) < 0 ||
+	    json_put(section, "dump", json_string("redis/dump.rdb"), err) < 0 ||
+	    json_put(section, "finished", json_string(clock_rfc3339(clock_wall_ms(), now)), err) <
+		0)
+		return -1;
+	const json_t *server = json_object_get(section, "server");
+	const json_t *config = json_object_get(server, "config");
+	const char *dir = json_str_or(config, "dir", "");
+	if (take_side_file(s, files, "config", json_str_or(server, "config_file", ""), dir, err) <
+	    0)
+		return -1;
+	return take_side_file(s, files, "acl", json_str_or(config, "aclfile", ""), dir, err);
+}
+
+const struct component take_redis = {
+    .name = "redis", .is_part = is_part, .plan = plan, .take = take};
