@@ -36,9 +36,9 @@ DEFINE_CLEANUP(struct engine, engine_free)
 
 /* ---- trees: files with their attributes, libarchive's entry as the currency ---- */
 
-/* Called per file, folders before what is in them, names relative to the tree's root, without a
- * leading slash; `content` is NULL for what has none. A sparse file's holes read as zeros and are
- * recorded in the entry. */
+/* Called per file: first for "." (the root folder itself, for its owner and mode), then folders
+ * before what is in them, names relative to the tree's root, without a leading slash; `content` is
+ * NULL for what has none. A sparse file's holes read as zeros and are recorded in the entry. */
 typedef int tree_fn(void *ctx, struct archive_entry *entry, struct source *content,
 		    struct err *err);
 
