@@ -4,6 +4,7 @@
 #   sh tests/run.sh                 all of it
 #   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration fuzz
 #   sh tests/run.sh debug           one whole step: debug fuzz threads analyze coverage
+#   sh tests/run.sh bench           measures; nothing passes or fails by its figures
 #
 # A step that fails does not stop the others; the last lines say how each ended, and the exit status
 # is 0 only if all of them passed. LIFEBOAT_BUILD names the folder to build in (default: build/).
@@ -80,6 +81,34 @@ step_threads() {
 	make_tree tsan && run_tests tsan -L '^(unit|sweep)$' -R '/(base|storage)/'
 }
 
+# gcc's own analyzer over everything that ships.
+step_analyze() {
+	cmake -S . -B "$build/analyze" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF \
+		-DCMAKE_C_FLAGS=-fanalyzer </dev/null >"$build/analyze.log" 2>&1 &&
+		cmake --build "$build/analyze" -j "$jobs" </dev/null >"$build/analyze.log" 2>&1 || {
+		tail -n 80 "$build/analyze.log"
+		return 1
+	}
+	echo 'gcc -fanalyzer: clean'
+}
+
+# Unit, live and integration tests once more, counting lines. A room below 85 % is a failure.
+step_coverage() {
+	make_tree coverage || return 1
+	find "$build/coverage" -name '*.gcda' -delete
+	run_tests coverage -L '^(unit|live|integration)$' || return 1
+	gcovr --root . --exclude tests --json-summary "$build/coverage.json" \
+		-j "$jobs" "$build/coverage" >"$build/coverage.log" 2>&1 || {
+		tail -n 40 "$build/coverage.log"
+		return 1
+	}
+	/usr/bin/python3 tests/support/coverage.py "$build/coverage.json" 85 base stack storage snapshot restore
+}
+
+step_bench() {
+	sh bench/run.sh
+}
+
 step_label() {
 	case $1 in
 	fuzz) step_fuzz ;;
@@ -111,7 +140,7 @@ if [ $failed -eq 0 ]; then
 	step sanitizers probe_sanitizers
 	for wanted in "$@"; do
 		case $wanted in
-		debug | fuzz | threads | analyze | coverage) step "$wanted" "step_$wanted" ;;
+		debug | fuzz | threads | analyze | coverage | bench) step "$wanted" "step_$wanted" ;;
 		*) step "$wanted" step_label "$wanted" ;;
 		esac
 	done

@@ -254,14 +254,14 @@ class Stack:
             self.folder / "postgres.log", signal.SIGINT, "QUIT", cwd="/")
         wait_for("PostgreSQL", lambda: server.assert_running() and self.sql("postgres", "SELECT 1", check=False) == "1")
 
-    def _pg_env(self, user=None, password=None):
+    def pg_env(self, user=None, password=None):
         env = dict(os.environ, PGHOST="127.0.0.1", PGPORT=str(self.ports["postgres"]), PGUSER=user or self.USER,
                    PGPASSWORD=password or self.PASSWORD, PGOPTIONS="")
         return env
 
     def sql(self, database, text, check=True, user=None, password=None, port=None):
         """What psql prints, unaligned, without headings; the text goes in as one string of statements."""
-        env = self._pg_env(user, password)
+        env = self.pg_env(user, password)
         if port:
             env["PGPORT"] = str(port)
         done = run([PG_BIN / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", database], check=check, env=env,
@@ -269,7 +269,7 @@ class Stack:
         return done.stdout.decode().rstrip("\n") if done.returncode == 0 else None
 
     def sql_file(self, database, path):
-        run([PG_BIN / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", path], env=self._pg_env())
+        run([PG_BIN / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", path], env=self.pg_env())
 
     def _fill_postgres(self):
         self.sql_file("postgres", HELPDESK / "1-globals.sql")
@@ -279,13 +279,13 @@ class Stack:
 
     def pg_dump(self, database, port=None, password=None):
         """A plain dump without the random key that each one carries."""
-        env = self._pg_env(password=password)
+        env = self.pg_env(password=password)
         if port:
             env["PGPORT"] = str(port)
         return without_tokens(run([PG_BIN / "pg_dump", "-C", "-d", database], env=env).stdout)
 
     def pg_globals(self, port=None):
-        env = self._pg_env()
+        env = self.pg_env()
         if port:
             env["PGPORT"] = str(port)
         return without_tokens(run([PG_BIN / "pg_dumpall", "--globals-only"], env=env).stdout)

@@ -1,0 +1,63 @@
+"""Small seeds for the fuzz targets, made by the programs that are the authors of a format."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+sys.path.insert(0, str(SUPPORT))
+from stack import HELPDESK, PG_BIN, Stack, run  # noqa: E402
+
+
+def make(target, folder):
+    """Fills the folder with seeds for fuzz_ROOM_NOUN; how many there are. None at all is fine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    maker = MAKERS.get(target.split("_", 2)[2], dict)
+    seeds = maker()
+    for name, data in seeds.items():
+        (folder / name).write_bytes(data)
+    return len(seeds)
+
+
+def ini():
+    return {name: (HELPDESK / name).read_bytes() for name in ("agent.conf", "pgbouncer.ini", "databases.ini")}
+
+
+def rdb():
+    """The help desk's keys without the bulk ones, and with, as Redis itself writes them."""
+    with Stack(components=("redis",)) as stack:
+        path = stack.volumes / "redis_data" / "dump.rdb"
+        stack.redis("SAVE")
+        seeds = {"bulk": path.read_bytes()}
+        stack.redis("EVAL", "for _, k in ipairs(redis.call('KEYS', 'bulk:*')) do redis.call('DEL', k) end"
+                    " redis.call('DEL', 'big') redis.call('SELECT', 0) redis.call('DEL', 'cache:long') return 1", 0,
+                    database=2)
+        stack.redis("SAVE")
+        seeds["few"] = path.read_bytes()
+        stack.redis("FLUSHALL")
+        stack.redis("SAVE")
+        seeds["none"] = path.read_bytes()
+    return seeds
+
+
+def pgdump():
+    """A dump of a few small objects, with a large object, as pg_dump itself writes it."""
+    with Stack(components=("postgres",), populate=False) as stack:
+        stack.sql("postgres", "CREATE TABLE t (a int, \"B c\" text); INSERT INTO t VALUES (1, 'x'), (2, NULL);"
+                              "CREATE TABLE e (); CREATE SEQUENCE s; SELECT nextval('s');"
+                              "SELECT lo_from_bytea(7, 'abc'); SELECT lo_from_bytea(8, '');")
+        env = stack.pg_env()
+        return {"plain": run([PG_BIN / "pg_dump", "-Fc", "-Z0", "-d", "postgres"], env=env).stdout,
+                "data": run([PG_BIN / "pg_dump", "-Fc", "-Z0", "-a", "-d", "postgres"], env=env).stdout}
+
+
+def archive():
+    """Two frames of a tar and a skippable one."""
+    done = subprocess.run("tar -C %s -cf - agent.conf | zstd -q -c; tar -C %s -cf - env |"
+                          " zstd -q -c --check" % (HELPDESK, HELPDESK), shell=True, stdout=subprocess.PIPE, check=True)
+    skippable = b"\x5e\x2a\x4d\x18" + (9).to_bytes(4, "little") + bytes(4) + b"\x00" + b"\xb1\xea\x92\x8f"
+    return {"frames": done.stdout, "with-table": done.stdout + skippable}
+
+
+MAKERS = {"config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
+          "unzstd": archive, "seektable": archive, "reader": archive}
