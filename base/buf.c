@@ -26,7 +26,7 @@ int buf_reserve(struct buf *b, size_t len, struct err *err)
 	size_t cap = b->cap < 64 ? 64 : b->cap;
 	while (cap < needed)
 		cap += cap / 2;
-	if (cap > b->max + 1)
+	if (cap - 1 > b->max)
 		cap = b->max + 1;
 	uint8_t *data = realloc(b->data, cap);
 	if (data == NULL)
@@ -87,11 +87,16 @@ void buf_consume(struct buf *b, size_t len)
 	b->data[b->len] = 0;
 }
 
+void buf_cut(struct buf *b, size_t len)
+{
+	b->len = len;
+	if (b->data != NULL)
+		b->data[len] = 0;
+}
+
 void buf_reset(struct buf *b)
 {
-	b->len = 0;
-	if (b->data != NULL)
-		b->data[0] = 0;
+	buf_cut(b, 0);
 }
 
 const char *buf_text(const struct buf *b)

@@ -35,6 +35,9 @@ int buf_reserve(struct buf *b, size_t len, struct err *err) MUST_USE;
 /* Drops the first `len` bytes (len <= b->len). */
 void buf_consume(struct buf *b, size_t len);
 
+/* Back to its first `len` bytes (len <= b->len). */
+void buf_cut(struct buf *b, size_t len);
+
 /* Empties it and keeps the memory. */
 void buf_reset(struct buf *b);
 

@@ -49,31 +49,56 @@ static int parent_of(const char *path, char **ret, struct err *err)
 	return str_dupn(path, slash == path ? 1 : (size_t)(slash - path), ret, err);
 }
 
+/* Is the open file still the one that the name stands for? Its writer may have renamed it, a sweep
+ * may have removed it, between our open and our lock. */
+static bool is_same(int fd, const char *path)
+{
+	struct stat open_file, named;
+	return fstat(fd, &open_file) == 0 && lstat(path, &named) == 0 &&
+	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+enum { LOCK_TRIES = 10, LOCK_PAUSE_MS = 20 };
+
+/* Opens the partial file and locks it. The lock says nothing before is_same has been asked: what
+ * was opened may have become the finished file meanwhile, and must not be written to. */
+static int open_part(const char *part, mode_t mode, int *ret_fd, struct err *err)
+{
+	for (int tries = 0;; tries++) {
+		CLEANUP(fd_closep)
+		int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+		if (fd < 0)
+			return err_sys(err, ERR_IO, errno, "can't create '%s'", part);
+		bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+		if (!locked && errno != EWOULDBLOCK)
+			return err_sys(err, ERR_IO, errno, "can't lock '%s'", part);
+		if (locked && is_same(fd, part)) {
+			*ret_fd = fd;
+			fd = -1;
+			return 0;
+		}
+		if (tries == LOCK_TRIES)
+			return err_set(err, ERR_LOCKED, "'%s' is being written by another process",
+				       part);
+		/* A sweep holds the lock for a moment only. */
+		if (!locked && wait_ms(LOCK_PAUSE_MS, err) < 0)
+			return -1;
+	}
+}
+
 int file_new_open(const char *path, mode_t mode, struct file_new **ret, struct err *err)
 {
 	CLEANUP(file_new_freep) struct file_new *f = mem_zalloc(sizeof *f, "a file", err);
 	if (f == NULL)
 		return -1;
 	f->fd = -1;
-	char *part;
 	if (str_dup(path, &f->path, err) < 0 ||
-	    str_printf(&part, err, "%s" FILE_PART_SUFFIX, path) < 0)
+	    str_printf(&f->part, err, "%s" FILE_PART_SUFFIX, path) < 0 ||
+	    open_part(f->part, mode, &f->fd, err) < 0)
 		return -1;
-	int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (fd >= 0 && errno == EWOULDBLOCK)
-			err_set(err, ERR_LOCKED, "'%s' is being written by another process", part);
-		else
-			err_sys(err, ERR_IO, errno, "can't create '%s'", part);
-		fd_closep(&fd);
-		free(part);
-		return -1;
-	}
 	/* From here on the partial file is ours to remove. */
-	f->fd = fd;
-	f->part = part;
-	if (ftruncate(fd, 0) < 0 || fchmod(fd, mode) < 0)
-		return err_sys(err, ERR_IO, errno, "can't create '%s'", part);
+	if (ftruncate(f->fd, 0) < 0 || fchmod(f->fd, mode) < 0)
+		return err_sys(err, ERR_IO, errno, "can't create '%s'", f->part);
 	*ret = f;
 	f = NULL;
 	return 0;
@@ -89,12 +114,18 @@ int file_new_close(struct file_new *f, struct err *err)
 	CLEANUP(freep) char *parent = NULL;
 	if (parent_of(f->path, &parent, err) < 0)
 		return -1;
+	/* Opened first: after the rename nothing but the disk itself may fail any more. */
+	CLEANUP(fd_closep) int folder = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
+		return err_sys(err, ERR_IO, errno, "can't open folder '%s'", parent);
 	if (fsync(f->fd) < 0)
 		return err_sys(err, ERR_IO, errno, "fsync of '%s'", f->part);
 	if (rename(f->part, f->path) < 0)
 		return err_sys(err, ERR_IO, errno, "rename of '%s' to '%s'", f->part, f->path);
 	f->closed = true;
-	return dir_sync(parent, err);
+	if (fsync(folder) < 0)
+		return err_sys(err, ERR_IO, errno, "fsync of folder '%s'", parent);
+	return 0;
 }
 
 void file_new_free(struct file_new *f)
@@ -110,10 +141,36 @@ void file_new_free(struct file_new *f)
 	free(f);
 }
 
+/* The partial file, locked, if it is a leftover; else -1. Opened for writing because a lock on NFS
+ * asks for that, and without waiting because it may be anything, a FIFO even. */
+static int lock_leftover(const char *part_path)
+{
+	CLEANUP(fd_closep)
+	int fd = open(part_path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_same(fd, part_path))
+		return -1;
+	int locked = fd;
+	fd = -1;
+	return locked;
+}
+
 bool file_is_leftover(const char *part_path)
 {
-	CLEANUP(fd_closep) int fd = open(part_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+	CLEANUP(fd_closep) int fd = lock_leftover(part_path);
+	return fd >= 0;
+}
+
+int file_remove_leftover(const char *part_path, bool *ret_removed, struct err *err)
+{
+	/* Removed under its lock: a writer that begins meanwhile either is refused or makes a new
+	 * one. */
+	CLEANUP(fd_closep) int fd = lock_leftover(part_path);
+	if (fd >= 0 && unlink(part_path) < 0)
+		return err_sys(err, ERR_IO, errno, "can't remove '%s'", part_path);
+	*ret_removed = fd >= 0;
+	return 0;
 }
 
 int file_write_all(const char *path, mode_t mode, const void *data, size_t len, struct err *err)
@@ -124,12 +181,9 @@ int file_write_all(const char *path, mode_t mode, const void *data, size_t len, 
 	return file_new_close(f, err);
 }
 
-int file_read_all(const char *path, struct buf *out, struct err *err)
+/* Appends what is left to read. */
+static int read_rest(int fd, const char *path, struct buf *out, struct err *err)
 {
-	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno == ENOENT ? ERR_ABSENT : ERR_IO, errno, "can't open '%s'",
-			       path);
 	for (;;) {
 		/* One byte beyond the maximum is asked for, so that "full" and "too much" differ.
 		 */
@@ -154,23 +208,51 @@ int file_read_all(const char *path, struct buf *out, struct err *err)
 	}
 }
 
+int file_read_all(const char *path, struct buf *out, struct err *err)
+{
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno == ENOENT ? ERR_ABSENT : ERR_IO, errno, "can't open '%s'",
+			       path);
+	size_t before = out->len;
+	if (read_rest(fd, path, out, err) < 0) {
+		buf_cut(out, before);
+		return -1;
+	}
+	return 0;
+}
+
+/* One folder, and its name made durable in the folder above. */
+static int make_one(const char *path, mode_t mode, struct err *err)
+{
+	if (mkdir(path, mode) < 0) {
+		if (errno == EEXIST)
+			return 0;
+		return err_sys(err, ERR_IO, errno, "can't create folder '%s'", path);
+	}
+	CLEANUP(freep) char *parent = NULL;
+	return parent_of(path, &parent, err) < 0 ? -1 : dir_sync(parent, err);
+}
+
 int dir_make(const char *path, mode_t mode, struct err *err)
 {
 	CLEANUP(freep) char *copy = NULL;
 	if (str_dup(path, &copy, err) < 0)
 		return -1;
-	for (char *p = copy + 1;; p++) {
-		if (*p != '/' && *p != '\0')
+	size_t len = strlen(copy);
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	for (size_t i = 1; i < len; i++) {
+		if (copy[i] != '/')
 			continue;
-		char end = *p;
-		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
-			return err_sys(err, ERR_IO, errno, "can't create folder '%s'", copy);
-		if (end == '\0')
-			break;
-		*p = end;
+		copy[i] = '\0';
+		if (make_one(copy, mode, err) < 0)
+			return -1;
+		copy[i] = '/';
 	}
 	struct stat st;
+	if (make_one(copy, mode, err) < 0)
+		return -1;
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(err, ERR_EXISTS, "'%s' exists and is not a folder", path);
 	return 0;

@@ -27,11 +27,14 @@ DEFINE_CLEANUP(struct file_new, file_new_free)
 
 /* Is "….part" a leftover: nobody holds its lock? False also when it is gone. */
 bool file_is_leftover(const char *part_path);
+/* Removes it if it is one, while holding its lock, so that no writer loses a file it has begun.
+ * *ret_removed says whether it was. */
+int file_remove_leftover(const char *part_path, bool *ret_removed, struct err *err) MUST_USE;
 
 /* One durable step for small files. */
 int file_write_all(const char *path, mode_t mode, const void *data, size_t len, struct err *err)
     MUST_USE;
-/* Appends the whole file to `out`; ERR_ABSENT, ERR_LIMIT beyond out's maximum. */
+/* Appends the whole file to `out`, or nothing; ERR_ABSENT, ERR_LIMIT beyond out's maximum. */
 int file_read_all(const char *path, struct buf *out, struct err *err) MUST_USE;
 
 /* write(2) until all is out, on a blocking descriptor. `name` is for the message. */
