@@ -28,6 +28,8 @@ struct rows_digest {
 	uint64_t low, high; /* the sum */
 };
 void rows_digest_add(struct rows_digest *d, const void *row, size_t len);
+/* A row whose XXH3-128 was computed elsewhere. */
+void rows_digest_add_hash(struct rows_digest *d, uint64_t low, uint64_t high);
 void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES]);
 
 /* One entry of the table of contents. Strings belong to the pgdump; NULL where the dump has none.
@@ -67,6 +69,8 @@ const struct pgdump_entry *pgdump_entries(const struct pgdump *d, size_t *ret_co
 /* The column list of a COPY statement, "(a, \"B\", c)" or "" for a table without columns, as a new
  * string; ERR_CORRUPT when the statement is not one that pg_dump writes. */
 int pgdump_copy_columns(const char *copy, char **ret, struct err *err) MUST_USE;
+/* Is it such a column list and nothing else? For one that comes from outside. */
+bool pgdump_columns_are_valid(const char *columns);
 /* "SELECT pg_catalog.setval('public.s', 42, true);" of a SEQUENCE SET. */
 int pgdump_sequence_value(const char *definition, int64_t *ret_value, bool *ret_called,
 			  struct err *err) MUST_USE;

@@ -1,0 +1,23 @@
+/* The digest of rows: shared by the reader of dumps and by what asks a server. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <xxhash.h>
+#include "stack/pgdump.h"
+
+void rows_digest_add_hash(struct rows_digest *d, uint64_t low, uint64_t high)
+{
+	d->rows++;
+	d->low += low;
+	d->high += high + (d->low < low ? 1 : 0);
+}
+
+void rows_digest_add(struct rows_digest *d, const void *row, size_t len)
+{
+	XXH128_hash_t h = XXH3_128bits(row, len);
+	rows_digest_add_hash(d, h.low64, h.high64);
+}
+
+void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES])
+{
+	snprintf(out, ROWS_DIGEST_BYTES, "%016" PRIx64 "%016" PRIx64, d->high, d->low);
+}
