@@ -3,11 +3,13 @@
  * counts keys.
  *
  *  1. rdb_new(&(struct rdb_opts){…}, &r, err); rdb_sink(r, &sink, err); source_tee(…)
- *  2. sink_close: ERR_CORRUPT unless the end mark and the checksum were there and right
+ *  2. sink_close: ERR_CORRUPT unless the end mark and the checksum were there and right, and
+ * nothing behind them; ERR_UNVERIFIED when neither structure nor checksum can vouch for the file
  *  3. rdb_summary(r)
  *
  * RDB 5 to 12 and VALKEY080 (Redis 5 to 8, Valkey 7 to 9). A type or opcode it does not know does
  * not fail the file: counting stops there (`counted` false), the CRC is still checked to the end.
+ * A database that is selected twice is one database: its keys are added up, as a server does.
  * Source of the format: src/rdb.h and src/rdb.c of Redis and Valkey. Memory: constant.
  */
 #ifndef LIFEBOAT_STACK_RDB_H
@@ -22,20 +24,24 @@ enum { RDB_MAX_DATABASES = 1024 };
 struct rdb_opts {
 	int64_t
 	    expired_at_ms[2]; /* count keys that expire at or before these wall times; 0: none */
+	bool need_checksum;   /* a file without one is corrupt: the server writes checksums */
 };
 
 struct rdb_database {
 	uint32_t number;
 	uint64_t keys, expiring;
 	uint64_t expired[2];               /* by the two times of the options */
-	uint64_t hint_keys, hint_expiring; /* what the server said (RESIZEDB) */
+	bool hinted;                       /* the server said how many it would write (RESIZEDB): */
+	uint64_t hint_keys, hint_expiring; /* equal to keys and expiring in a sound file */
 };
 
 struct rdb_summary {
+	bool complete;    /* sink_close has succeeded: all of it came, and it is sound */
 	char magic[10];   /* "REDIS0011" or "VALKEY080" */
 	unsigned version; /* 11, 80 */
-	char redis_version[32];
-	int64_t created_s; /* AUX ctime; 0: not given */
+	char
+	    redis_version[32]; /* of the server that wrote it, Redis or Valkey; "" when not given */
+	int64_t created_s;     /* AUX ctime; 0: not given */
 	bool aof_base;
 	bool counted; /* false: an unknown type, from its offset on only the CRC was checked */
 	uint64_t unknown_at;
