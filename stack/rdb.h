@@ -62,7 +62,7 @@ DEFINE_CLEANUP(struct rdb, rdb_free)
 int rdb_sink(struct rdb *r, struct sink **ret, struct err *err) MUST_USE; /* borrows r */
 const struct rdb_summary *rdb_summary(const struct rdb *r);
 /* For the manifest: {"magic","version","redis_version","created","crc64","counted","functions",
- * "modules","databases":[{"number","keys","expiring"}]}. A new reference. */
+ * "modules","bytes","crc_checked","databases":[{"number","keys","expiring"}]}. A new reference. */
 int rdb_json(const struct rdb *r, json_t **ret, struct err *err) MUST_USE;
 
 /* CRC-64 of Redis (Jones polynomial reflected, 0x95AC9329AC4BC9B5; src/crc64.c). */

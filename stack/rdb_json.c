@@ -33,6 +33,7 @@ int rdb_json(const struct rdb *r, json_t **ret, struct err *err)
 	    json_put(obj, "counted", json_boolean(s->counted), err) < 0 ||
 	    json_put(obj, "functions", json_integer((json_int_t)s->functions), err) < 0 ||
 	    json_put(obj, "modules", json_boolean(s->has_modules), err) < 0 ||
+	    json_put(obj, "bytes", json_integer((json_int_t)s->bytes), err) < 0 ||
 	    put_databases(obj, s, err) < 0)
 		return -1;
 	*ret = json_incref(obj);

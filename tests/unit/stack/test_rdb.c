@@ -408,8 +408,9 @@ static void rdb_json__summary__has_its_fields(void **state)
 	    want, sizeof want,
 	    "{\"magic\":\"REDIS0011\",\"version\":11,\"redis_version\":\"7.2.4\",\"created\":0,"
 	    "\"crc64\":\"%016llx\",\"crc_checked\":true,\"counted\":true,\"functions\":0,"
-	    "\"modules\":false,\"databases\":[{\"number\":5,\"keys\":1,\"expiring\":0}]}",
-	    (unsigned long long)rb_crc64(b->data, b->len - 8));
+	    "\"modules\":false,\"bytes\":%zu,\"databases\":[{\"number\":5,\"keys\":1,\"expiring\":"
+	    "0}]}",
+	    (unsigned long long)rb_crc64(b->data, b->len - 8), b->len);
 	assert_string_equal(text, want);
 }
 
