@@ -1,0 +1,23 @@
+#!/bin/sh
+# Measures a backup and a restore beside PostgreSQL's own tools, on this machine: sh bench/run.sh
+#
+# Makes a database of 3 million rows, about 1 GB, in a temporary folder (6 GB of room), and prints a
+# table. Takes about ten minutes. BENCH_ROWS and BENCH_RUNS change the size and how often each is run;
+# LIFEBOAT names a program to measure instead of a fresh Release build.
+set -eu
+cd "$(dirname "$0")/.."
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C.UTF-8
+sh packaging/install-packages.sh build demo bench
+build=${LIFEBOAT_BUILD:-$PWD/build}
+if [ -z "${LIFEBOAT:-}" ]; then
+	mkdir -p "$build"
+	{ cmake --preset release -B "$build/release" -DBUILD_TESTING=OFF && cmake --build "$build/release"; } \
+		>"$build/release.log" 2>&1 || {
+		cat "$build/release.log"
+		exit 1
+	}
+	LIFEBOAT=$build/release/lifeboat
+fi
+export LIFEBOAT
+exec /usr/bin/python3 -B bench/measure.py
