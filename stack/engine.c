@@ -1,0 +1,271 @@
+#include "stack/engine.h"
+
+#include <ctype.h>
+#include <string.h>
+#include "stack/engine_kind.h"
+#include "stack/tree.h"
+
+static const struct {
+	const char *name;
+	int (*open)(const struct engine_opts *opts, struct engine **ret, struct err *err);
+} kinds[] = {
+    {"local", engine_local_open},
+};
+
+int engine_open(const struct engine_opts *opts, struct engine **ret, struct err *err)
+{
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(opts->kind, kinds[i].name) == 0)
+			return kinds[i].open(opts, ret, err);
+	err_set(err, ERR_CONFIG, "there is no engine '%s'", opts->kind);
+	return err_hint(err, "Set [stack] engine to local.");
+}
+
+void engine_free(struct engine *e)
+{
+	if (e != NULL)
+		e->ops->free(e);
+}
+
+/* ---- volumes ---- */
+
+bool engine_volume_name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+	if (len == 0 || len > 200 || name[0] == '.' || name[0] == '-')
+		return false;
+	for (const char *p = name; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) && strchr("_.-", *p) == NULL)
+			return false;
+	return true;
+}
+
+static int check_volume(const char *name, struct err *err)
+{
+	if (engine_volume_name_is_valid(name))
+		return 0;
+	err_set(err, ERR_CONFIG, "'%.220s' can't be the name of a volume", name);
+	return err_hint(err, "Use letters, digits, '_', '.' and '-', at most 200, and begin with a "
+			     "letter, a digit or '_'.");
+}
+
+int engine_volume_exists(struct engine *e, const char *name, bool *ret, struct err *err)
+{
+	if (check_volume(name, err) < 0)
+		return -1;
+	return e->ops->volume_exists(e, name, ret, err);
+}
+
+int engine_volume_create(struct engine *e, const char *name, struct err *err)
+{
+	if (check_volume(name, err) < 0)
+		return -1;
+	return e->ops->volume_create(e, name, err);
+}
+
+int engine_volume_remove(struct engine *e, const char *name, struct err *err)
+{
+	if (check_volume(name, err) < 0)
+		return -1;
+	return e->ops->volume_remove(e, name, err);
+}
+
+int engine_volume_finish(struct engine *e, const char *name, struct err *err)
+{
+	if (check_volume(name, err) < 0)
+		return -1;
+	return e->ops->volume_finish(e, name, err);
+}
+
+int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err)
+{
+	return e->ops->sweep(e, dry_run, ret, err);
+}
+
+int engine_volume_write(struct engine *e, const char *name, struct tree_writer **ret,
+			struct err *err)
+{
+	if (check_volume(name, err) < 0)
+		return -1;
+	return e->ops->volume_write(e, name, ret, err);
+}
+
+int engine_volume_read(struct engine *e, const char *name, tree_fn *fn, void *ctx, struct err *err)
+{
+	if (check_volume(name, err) < 0)
+		return -1;
+	return e->ops->volume_read(e, name, fn, ctx, err);
+}
+
+int engine_volume_free_bytes(struct engine *e, uint64_t *ret, struct err *err)
+{
+	return e->ops->volume_free_bytes(e, ret, err);
+}
+
+const char *engine_volume_where(struct engine *e, const char *name)
+{
+	return e->ops->volume_where(e, name);
+}
+
+/* ---- trees ---- */
+
+int tree_writer_add(struct tree_writer *t, struct archive_entry *entry, struct source *content,
+		    struct err *err)
+{
+	const char *link = archive_entry_hardlink(entry);
+	if (tree_name_check(archive_entry_pathname(entry), err) < 0)
+		return -1;
+	if (link != NULL && tree_name_check(link, err) < 0)
+		return err_wrap(err, "target of the hard link '%s'", archive_entry_pathname(entry));
+	return t->ops->add(t, entry, link != NULL ? NULL : content, err);
+}
+
+int tree_writer_file(struct tree_writer *t, const char *name, unsigned mode, const void *data,
+		     size_t len, struct err *err)
+{
+	CLEANUP(source_freep) struct source *from = NULL;
+	if (tree_name_check(name, err) < 0 || source_memory(data, len, &from, err) < 0)
+		return -1;
+	return t->ops->stream(t, name, mode, from, len, err);
+}
+
+int tree_writer_stream(struct tree_writer *t, const char *name, unsigned mode, struct source *from,
+		       struct err *err)
+{
+	if (tree_name_check(name, err) < 0)
+		return -1;
+	return t->ops->stream(t, name, mode, from, UINT64_MAX, err);
+}
+
+int tree_writer_close(struct tree_writer *t, struct err *err)
+{
+	return t->ops->close(t, err);
+}
+
+void tree_writer_free(struct tree_writer *t)
+{
+	if (t != NULL)
+		t->ops->free(t);
+}
+
+/* ---- files of production servers ---- */
+
+int engine_server_file(struct engine *e, const char *component, const char *path,
+		       struct source **ret, struct archive_entry **ret_entry, struct err *err)
+{
+	return e->ops->server_file(e, component, path, ret, ret_entry, err);
+}
+
+int engine_server_tree(struct engine *e, const char *component, const char *folder, tree_fn *fn,
+		       void *ctx, struct err *err)
+{
+	return e->ops->server_tree(e, component, folder, fn, ctx, err);
+}
+
+int engine_server_free_bytes(struct engine *e, const char *component, const char *path,
+			     uint64_t *ret, struct err *err)
+{
+	return e->ops->server_free_bytes(e, component, path, ret, err);
+}
+
+/* ---- tools ---- */
+
+static int check_tool(const struct tool *t, struct err *err)
+{
+	return t->volume != NULL ? check_volume(t->volume, err) : 0;
+}
+
+int engine_tool_find(struct engine *e, const struct tool *t, char **ret, struct err *err)
+{
+	return e->ops->tool_find(e, t, ret, err);
+}
+
+int engine_tool_source(struct engine *e, const struct tool *t, struct source **ret, struct err *err)
+{
+	if (check_tool(t, err) < 0)
+		return -1;
+	return e->ops->tool_source(e, t, ret, err);
+}
+
+int engine_tool_sink(struct engine *e, const struct tool *t, struct sink **ret, struct err *err)
+{
+	if (check_tool(t, err) < 0)
+		return -1;
+	return e->ops->tool_sink(e, t, ret, err);
+}
+
+int engine_tool_run(struct engine *e, const struct tool *t, struct buf *out, struct deadline d,
+		    struct err *err)
+{
+	if (check_tool(t, err) < 0)
+		return -1;
+	return e->ops->tool_run(e, t, out, d, err);
+}
+
+/* ---- throw-away servers ---- */
+
+int engine_server_new(struct engine *e, const char *component, unsigned major, struct server **ret,
+		      struct err *err)
+{
+	return e->ops->server_new(e, component, major, ret, err);
+}
+
+int server_start(struct server *s, const struct server_spec *spec, struct err *err)
+{
+	if (spec->volume != NULL && check_volume(spec->volume, err) < 0)
+		return -1;
+	if (s->pid != 0)
+		return err_set(err, ERR_EXISTS, "the server runs already, as process %ld", s->pid);
+	return s->ops->start(s, spec, err);
+}
+
+const char *server_host(const struct server *s)
+{
+	return s->host;
+}
+
+unsigned server_port(const struct server *s)
+{
+	return s->port;
+}
+
+const char *server_socket_dir(const struct server *s)
+{
+	return s->socket_dir;
+}
+
+const char *server_work_dir(const struct server *s)
+{
+	return s->work_dir;
+}
+
+long server_pid(const struct server *s)
+{
+	return s->pid;
+}
+
+int server_check(struct server *s, struct err *err)
+{
+	return s->ops->check(s, err);
+}
+
+const char *server_log_tail(struct server *s)
+{
+	return s->ops->log_tail(s);
+}
+
+int server_stop(struct server *s, int64_t grace_ms, struct err *err)
+{
+	return s->ops->stop(s, grace_ms, err);
+}
+
+int server_leave(struct server *s, struct err *err)
+{
+	return s->ops->leave(s, err);
+}
+
+void server_free(struct server *s)
+{
+	if (s != NULL)
+		s->ops->free(s);
+}
