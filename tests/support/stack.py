@@ -284,11 +284,11 @@ class Stack:
             env["PGPORT"] = str(port)
         return without_tokens(run([PG_BIN / "pg_dump", "-C", "-d", database], env=env).stdout)
 
-    def pg_globals(self, port=None):
+    def pg_globals(self, port=None, database=None):
         env = self.pg_env()
         if port:
             env["PGPORT"] = str(port)
-        return without_tokens(run([PG_BIN / "pg_dumpall", "--globals-only"], env=env).stdout)
+        return without_tokens(run([PG_BIN / "pg_dumpall", "--globals-only"] + (["-l", database] if database else []), env=env).stdout)
 
     # ---- Redis
 
