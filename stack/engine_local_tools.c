@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "stack/engine_local.h"
 
-enum { VERSION_MS = 10000, VERSION_BYTES = 4096 };
+enum { VERSION_MS = 10000, VERSION_BYTES = 65536 };
 
 /* ---- which version is it? ---- */
 
@@ -302,12 +302,11 @@ int local_tool_run(struct engine *base, const struct tool *t, struct buf *out, s
 	if (start_tool((struct engine_local *)base, t, false, out != NULL, &c, err) < 0)
 		return -1;
 	for (size_t n = 1; out != NULL && n > 0;) {
-		if (buf_reserve(out, 4096, err) < 0)
-			return err_wrap(err, "output of '%s'", t->name);
-		if (child_read(c, out->data + out->len, 4096, &n, d, err) < 0)
+		uint8_t block[4096];
+		if (child_read(c, block, sizeof block, &n, d, err) < 0)
 			return -1;
-		out->len += n;
-		out->data[out->len] = '\0';
+		if (buf_append(out, block, n, err) < 0)
+			return err_wrap(err, "output of '%s'", t->name);
 	}
 	return child_wait(c, d, err);
 }
