@@ -86,7 +86,8 @@ static int take_entry(void *ctx, struct archive_entry *entry, struct source *con
 	const char *name = archive_entry_pathname(entry);
 	if (is_runtime_file(name))
 		return 0;
-	if (str_printf(&member, err, "pgbouncer/config/%s", name) < 0 ||
+	if (str_printf(&member, err, "pgbouncer/config/%s", strcmp(name, ".") == 0 ? "" : name) <
+		0 ||
 	    snapshot_entry(f->s, member, entry, content, err) < 0)
 		return -1;
 	return 0;

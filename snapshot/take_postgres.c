@@ -130,21 +130,6 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 
 /* ---- taking ---- */
 
-/* `dbname='…'` as libpq quotes it: a database may be called "a=b" or "postgresql://". */
-static int conninfo_for(const char *dbname, char **ret, struct err *err)
-{
-	struct buf b;
-	buf_init(&b, 4096);
-	int rc = buf_puts(&b, "dbname='", err);
-	for (const char *p = dbname; rc == 0 && *p != '\0'; p++)
-		rc = buf_printf(&b, err, "%s%c", *p == '\'' || *p == '\\' ? "\\" : "", *p);
-	if (rc < 0 || buf_puts(&b, "'", err) < 0 || buf_take(&b, ret, err) < 0) {
-		buf_done(&b);
-		return -1;
-	}
-	return 0;
-}
-
 static bool lacks(const json_t *server, const char *what)
 {
 	size_t i;
@@ -317,7 +302,7 @@ static int take_database(struct snapshot *s, json_t *section, json_t *db, const 
 	const json_t *server = json_object_get(section, "server");
 	const char *name = json_str_or(db, "name", "");
 	char now[CLOCK_TEXT_BYTES];
-	if (conninfo_for(name, &conninfo, err) < 0 ||
+	if (pg_conninfo_dbname(name, &conninfo, err) < 0 ||
 	    snapshot_member_name(name, &encoded, err) < 0 ||
 	    str_printf(&stream, err, "postgres/databases/%s/dump", encoded) < 0 ||
 	    str_printf(&lock_wait, err, "--lock-wait-timeout=%lld",

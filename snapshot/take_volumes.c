@@ -1,5 +1,6 @@
 /* Plain volumes: uploaded media and the like, as ordinary members with their attributes. */
 #include <stdlib.h>
+#include <string.h>
 #include "snapshot/snapshot.h"
 
 static bool is_part(const struct backup_job *job)
@@ -37,7 +38,10 @@ static int take_entry(void *ctx, struct archive_entry *entry, struct source *con
 	struct volume *v = ctx;
 	CLEANUP(freep) char *member = NULL, *hardlink = NULL;
 	const char *link = archive_entry_hardlink(entry);
-	if (str_printf(&member, err, "volumes/%s/%s", v->label, archive_entry_pathname(entry)) < 0)
+	const char *name = archive_entry_pathname(entry);
+	/* The volume's own folder: its owner and mode count too. */
+	if (str_printf(&member, err, "volumes/%s/%s", v->label,
+		       strcmp(name, ".") == 0 ? "" : name) < 0)
 		return -1;
 	/* A hard link names another member, so it moves with it. */
 	if (link != NULL) {

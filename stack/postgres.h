@@ -74,6 +74,13 @@ int pg_table_digest(struct pg *p, const char *schema, const char *table, const c
 /* Count and digest of all large objects. */
 int pg_large_objects_digest(struct pg *p, struct rows_digest *ret, struct err *err) MUST_USE;
 
+/* Appends "keyword='value' " as libpq quotes it (PostgreSQL documentation, "Connection Strings"). */
+int pg_conninfo_put(struct buf *b, const char *keyword, const char *value,
+		    struct err *err) MUST_USE;
+/* A --dbname for tools: a database may be called "a=b" or "postgresql://", so a bare name won't
+ * do. A new string. */
+int pg_conninfo_dbname(const char *dbname, char **ret, struct err *err) MUST_USE;
+
 /* Environment for pg_dump, pg_dumpall, pg_restore: PGHOST, PGPORT, PGUSER, PGPASSWORD, PGSSL…,
  * PGCONNECT_TIMEOUT, PGAPPNAME, PGTZ=UTC, PGOPTIONS without time limits, and unset what would
  * mislead (PGSERVICE, PGDATABASE …). Holds the password: secret_wipe each item when done. */

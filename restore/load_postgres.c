@@ -1,0 +1,487 @@
+/*
+ * PostgreSQL into a fresh volume: a cluster like the source's, its configuration, its roles, its
+ * databases; then everything to the disk.
+ *
+ * All settings for loading stand on the server's command line, so the files in the volume are
+ * production's from the start and nothing has to be undone.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/fault.h"
+#include "restore/sandbox.h"
+
+static unsigned major_of(const json_t *section)
+{
+	return (unsigned)json_u64_or(json_object_get(section, "server"), "major", 0);
+}
+
+static const char *superuser_of(const json_t *section)
+{
+	return json_str_or(json_object_get(section, "server"), "bootstrap_role", "postgres");
+}
+
+bool restore_wants_database(const struct sandbox *sb, const char *name)
+{
+	return sb->job->database == NULL || strcmp(sb->job->database, name) == 0;
+}
+
+int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
+{
+	struct buf b;
+	buf_init(&b, 8192);
+	if (pg_conninfo_put(&b, "host", server_socket_dir(sb->postgres), err) < 0 ||
+	    buf_printf(&b, err, "port=%u ", server_port(sb->postgres)) < 0 ||
+	    pg_conninfo_put(&b, "user", superuser_of(section), err) < 0 ||
+	    pg_conninfo_put(&b, "dbname", "template1", err) < 0 || buf_take(&b, ret, err) < 0) {
+		buf_done(&b);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- plan ---- */
+
+static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
+{
+	static const char *const tools[] = {"postgres", "initdb", "pg_restore", "pg_dump"};
+	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+		struct tool t = {
+		    .component = "postgres", .major = major_of(section), .name = tools[i]};
+		CLEANUP(freep) char *where = NULL;
+		struct err why = ERR_INIT;
+		if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0 &&
+		    plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint) <
+			0)
+			return -1;
+	}
+	size_t i;
+	json_t *db;
+	bool found = sb->job->database == NULL;
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		if (!restore_wants_database(sb, json_str_or(db, "name", "")))
+			continue;
+		found = true;
+		sb->expected_bytes += json_u64_or(db, "bytes", 0);
+	}
+	if (!found &&
+	    plan_obstacle(plan, err, "the backup has no database '%s'", sb->job->database) < 0)
+		return -1;
+	return plan_volume(sb, plan, "postgres", json_str_or(section, "volume", "postgres_data"),
+			   err);
+}
+
+/* ---- the cluster ---- */
+
+static const char *setting(const json_t *server, const char *name, const char *otherwise)
+{
+	size_t i;
+	json_t *s;
+	json_array_foreach(json_object_get(server, "settings"), i, s)
+	{
+		if (strcmp(json_str_or(s, "name", ""), name) == 0)
+			return json_str_or(s, "value", otherwise);
+	}
+	return otherwise;
+}
+
+static int locale_args(struct strlist *argv, const json_t *server, struct err *err)
+{
+	static const char *const categories[] = {"lc_messages", "lc_monetary", "lc_numeric",
+						 "lc_time"};
+	const char *provider = json_str_or(server, "locale_provider", "libc");
+	uint64_t major = json_u64_or(server, "major", 0);
+	if (strlist_pushf(argv, err, "--lc-collate=%s", json_str_or(server, "collate", "C")) < 0 ||
+	    strlist_pushf(argv, err, "--lc-ctype=%s", json_str_or(server, "ctype", "C")) < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof categories / sizeof *categories; i++) {
+		const char *value = setting(server, categories[i], NULL);
+		if (value != NULL && value[0] != '\0' &&
+		    strlist_pushf(argv, err, "--lc-%s=%s", categories[i] + 3, value) < 0)
+			return -1;
+	}
+	if (major < 15)
+		return 0;
+	if (strlist_pushf(argv, err, "--locale-provider=%s", provider) < 0)
+		return -1;
+	if (strcmp(provider, "libc") == 0)
+		return 0;
+	return strlist_pushf(argv, err, "--%s-locale=%s",
+			     strcmp(provider, "builtin") == 0 ? "builtin" : "icu",
+			     json_str_or(server, "icu_locale", ""));
+}
+
+static int init_cluster(struct sandbox *sb, const json_t *section, const char *volume,
+			struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist argv = {0};
+	const json_t *server = json_object_get(section, "server");
+	bool checksums = json_is_true(json_object_get(server, "data_checksums"));
+	uint64_t segment = json_u64_or(server, "wal_segment_bytes", (uint64_t)16 << 20);
+	if (strlist_push(&argv, "-D", err) < 0 || strlist_push(&argv, TOOL_VOLUME, err) < 0 ||
+	    strlist_push(&argv, "--no-sync", err) < 0 ||
+	    strlist_push(&argv, "--auth-local=peer", err) < 0 ||
+	    strlist_push(&argv, "--auth-host=scram-sha-256", err) < 0 ||
+	    strlist_pushf(&argv, err, "--username=%s", superuser_of(section)) < 0 ||
+	    strlist_pushf(&argv, err, "--encoding=%s", json_str_or(server, "encoding", "UTF8")) <
+		0 ||
+	    strlist_pushf(&argv, err, "--wal-segsize=%llu", (unsigned long long)(segment >> 20)) <
+		0 ||
+	    locale_args(&argv, server, err) < 0)
+		return -1;
+	if (checksums && strlist_push(&argv, "--data-checksums", err) < 0)
+		return -1;
+	if (!checksums && major_of(section) >= 18 &&
+	    strlist_push(&argv, "--no-data-checksums", err) < 0)
+		return -1;
+	struct tool t = {.component = "postgres",
+			 .major = major_of(section),
+			 .name = "initdb",
+			 .argv = (const char *const *)argv.items,
+			 .volume = volume,
+			 .as_server = true,
+			 .idle_ms = -1};
+	return engine_tool_run(sb->job->engine, &t, NULL, deadline_in(600000), err);
+}
+
+/* fsync of the whole data folder by PostgreSQL's own means. */
+static int sync_cluster(struct sandbox *sb, const json_t *section, const char *volume,
+			struct err *err)
+{
+	const char *argv[] = {"-D", TOOL_VOLUME, "--sync-only", NULL};
+	struct tool t = {.component = "postgres",
+			 .major = major_of(section),
+			 .name = "initdb",
+			 .argv = argv,
+			 .volume = volume,
+			 .as_server = true,
+			 .idle_ms = -1};
+	return engine_tool_run(sb->job->engine, &t, NULL, DEADLINE_NEVER, err);
+}
+
+static int put_config(struct sandbox *sb, const char *volume, struct err *err)
+{
+	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
+	if (engine_volume_write(sb->job->engine, volume, &to, err) < 0 ||
+	    sandbox_unpack(sb, "postgres/config/", to, err) < 0)
+		return err_wrap(err, "configuration files");
+	return tree_writer_close(to, err);
+}
+
+/* The hba that the sandbox runs on: production's, after one line that lets the agent itself in
+ * through the socket, which lies in a folder that only the server's user can enter. */
+static int sandbox_hba(struct sandbox *sb, const json_t *section, struct err *err)
+{
+	struct buf b;
+	buf_init(&b, (size_t)16 << 20);
+	int rc = buf_puts(&b, "local all \"", err);
+	for (const char *p = superuser_of(section); rc == 0 && *p != '\0'; p++)
+		rc = buf_printf(&b, err, "%s%c", *p == '"' ? "\"" : "", *p);
+	if (rc == 0)
+		rc = buf_puts(&b, "\" trust\n", err);
+	size_t i;
+	json_t *file;
+	bool found = false;
+	json_array_foreach(json_object_get(section, "config_files"), i, file)
+	{
+		const char *member = json_str_or(file, "member", NULL);
+		if (rc == 0 && member != NULL &&
+		    strcmp(json_str_or(file, "role", ""), "hba") == 0) {
+			rc = sandbox_member(sb, member, &b, err);
+			found = true;
+		}
+	}
+	if (rc == 0 && !found)
+		rc = buf_puts(&b, "local all all peer\nhost all all all scram-sha-256\n", err);
+	if (rc < 0 || buf_take(&b, &sb->postgres_hba, err) < 0) {
+		buf_done(&b);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- loading ---- */
+
+/* Nothing else uses the volume yet, and it is synced as a whole at the end: no write needs to be
+ * safe before that. */
+static const char *const loading_settings[] = {
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=4GB",
+    "checkpoint_timeout=1h",
+    "maintenance_work_mem=256MB",
+    "autovacuum=off",
+    "default_transaction_read_only=off",
+    "statement_timeout=0",
+    "lock_timeout=0",
+    "idle_in_transaction_session_timeout=0",
+    "cron.launch_active_jobs=off",
+    NULL,
+};
+
+struct globals {
+	struct sandbox *sb;
+	const json_t *section;
+	char *create_superuser;
+	struct pg *pg;
+	struct err err;
+	bool failed;
+};
+
+/* A tablespace lies where production's is; the sandbox needs a folder of its own for it. */
+static int make_tablespace(struct globals *g, const char *statement, struct err *err)
+{
+	CLEANUP(freep) char *volume = NULL, *name = NULL, *head = NULL, *sql = NULL, *quoted = NULL;
+	const char *location = strstr(statement, " LOCATION ");
+	if (location == NULL)
+		return err_set(err, ERR_CORRUPT, "a tablespace without a location: %.80s",
+			       statement);
+	const char *first = statement + strlen("CREATE TABLESPACE ");
+	if (str_dupn(statement, (size_t)(location - statement), &head, err) < 0 ||
+	    str_dupn(first, strcspn(first, " "), &name, err) < 0)
+		return -1;
+	CLEANUP(freep) char *base = NULL;
+	for (char *p = name; *p != '\0'; p++)
+		if (strchr("\"'/\\. ", *p) != NULL)
+			*p = '_';
+	if (str_printf(&base, err, "%s-tablespace-%s",
+		       json_str_or(g->section, "volume", "postgres_data"), name) < 0 ||
+	    sandbox_volume(g->sb, "postgres", base, &volume, err) < 0 ||
+	    pg_quote_literal(g->pg, engine_volume_where(g->sb->job->engine, volume), &quoted, err) <
+		0 ||
+	    str_printf(&sql, err, "%s LOCATION %s", head, quoted) < 0)
+		return -1;
+	return pg_exec(g->pg, sql, DEADLINE_NEVER, err);
+}
+
+/* What of the globals is not for this cluster as it stands. */
+static bool skip_statement(void *ctx, const char *statement)
+{
+	struct globals *g = ctx;
+	if (strncmp(statement, g->create_superuser, strlen(g->create_superuser)) == 0)
+		return true; /* initdb made it */
+	if (strncmp(statement, "CREATE TABLESPACE ", strlen("CREATE TABLESPACE ")) != 0)
+		return false;
+	if (!g->failed && make_tablespace(g, statement, &g->err) < 0)
+		g->failed = true;
+	return true;
+}
+
+static int load_globals(struct sandbox *sb, const json_t *section, struct pg *pg, struct err *err)
+{
+	struct globals g = {.sb = sb, .section = section, .pg = pg};
+	CLEANUP(freep) char *role = NULL, *create = NULL;
+	const char *name = superuser_of(section);
+	/* pg_dumpall quotes a name only where it must, libpq always does. */
+	bool bare = name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
+		    strspn(name, "0123456789") == 0;
+	if (pg_quote_ident(pg, name, &role, err) < 0 ||
+	    str_printf(&create, err, "CREATE ROLE %s;", bare ? name : role) < 0)
+		return -1;
+	g.create_superuser = create;
+	struct buf sql;
+	buf_init(&sql, (size_t)256 << 20);
+	int rc = sandbox_member(sb, "postgres/globals.sql", &sql, err);
+	if (rc == 0)
+		rc = pg_script(pg, buf_text(&sql), skip_statement, &g, err);
+	if (sql.data != NULL)
+		explicit_bzero(sql.data, sql.len);
+	buf_done(&sql);
+	if (rc == 0 && g.failed) {
+		*err = g.err;
+		rc = -1;
+	}
+	return rc < 0 ? err_wrap(err, "globals") : 0;
+}
+
+/* Every extension that the databases use must be there before hours of loading are spent. */
+static int check_extensions(const json_t *section, struct pg *pg, struct err *err)
+{
+	size_t i, k;
+	json_t *db, *ext;
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		json_array_foreach(json_object_get(db, "extensions"), k, ext)
+		{
+			const char *name = json_str_or(ext, "name", "");
+			CLEANUP(freep) char *literal = NULL, *there = NULL;
+			if (pg_quote_literal(pg, name, &literal, err) < 0 ||
+			    pg_valuef(pg, &there, err,
+				      "SELECT count(*) FROM pg_catalog.pg_available_extensions "
+				      "WHERE name = %s",
+				      literal) < 0)
+				return -1;
+			if (strcmp(there, "0") != 0)
+				continue;
+			err_set(err, ERR_ABSENT,
+				"database '%s' needs extension '%s', which is not installed here",
+				json_str_or(db, "name", "?"), name);
+			return err_hint(err,
+					"Install the package that has it for this PostgreSQL.");
+		}
+	}
+	return 0;
+}
+
+static int load_database(struct sandbox *sb, const json_t *section, const json_t *db,
+			 const char *const *env, struct err *err)
+{
+	const char *name = json_str_or(db, "name", ""), *stream;
+	CLEANUP(source_freep) struct source *from = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	if (json_get_str(db, "dump", &stream, err) < 0)
+		return -1;
+	/* A database can't be replaced over a connection to itself. */
+	const char *maintenance =
+	    strcmp(name, "template1") == 0 ? "dbname=postgres" : "dbname=template1";
+	const char *argv[] = {"--create",      "--clean",  "--if-exists", "--exit-on-error",
+			      "--no-password", "--dbname", maintenance,   NULL};
+	struct tool t = {.component = "postgres",
+			 .major = major_of(section),
+			 .name = "pg_restore",
+			 .argv = argv,
+			 .env = env,
+			 .idle_ms = -1};
+	sb->loading = name;
+	if (fault_point("load-database", err) < 0 || sandbox_stream(sb, stream, &from, err) < 0 ||
+	    engine_tool_sink(sb->job->engine, &t, &to, err) < 0 ||
+	    flow_copy(from, to, NULL, err) < 0)
+		return -1;
+	return sink_close(to, err);
+}
+
+static bool is_template1(const json_t *db)
+{
+	return strcmp(json_str_or(db, "name", ""), "template1") == 0;
+}
+
+static int load_databases(struct sandbox *sb, const json_t *section, const char *const *env,
+			  struct err *err)
+{
+	size_t i;
+	json_t *db, *databases = json_object_get(section, "databases");
+	bool has_postgres = false;
+	/* template1 last: until then the others connect to it. */
+	for (int last = 0; last < 2; last++) {
+		json_array_foreach(databases, i, db)
+		{
+			const char *name = json_str_or(db, "name", "");
+			if (is_template1(db) != (last == 1) || !restore_wants_database(sb, name))
+				continue;
+			has_postgres = has_postgres || strcmp(name, "postgres") == 0;
+			if (load_database(sb, section, db, env, err) < 0)
+				return err_wrap(err, "database '%s'", name);
+		}
+	}
+	if (has_postgres || sb->job->database != NULL)
+		return 0;
+	/* initdb made a database that the source does not have. */
+	CLEANUP(freep) char *url = NULL;
+	CLEANUP(pg_freep) struct pg *again = NULL;
+	if (load_postgres_url(sb, section, &url, err) < 0 ||
+	    pg_connect(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, NULL, &again,
+		       err) < 0)
+		return -1;
+	return pg_exec(again, "DROP DATABASE IF EXISTS postgres", DEADLINE_NEVER, err);
+}
+
+/* A fresh database has no statistics, and its first queries would be planned blindly. */
+static int analyze(struct sandbox *sb, const json_t *section, const char *url, struct err *err)
+{
+	size_t i;
+	json_t *db;
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		const char *name = json_str_or(db, "name", "");
+		CLEANUP(pg_freep) struct pg *pg = NULL;
+		if (!restore_wants_database(sb, name))
+			continue;
+		struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
+		if (pg_connect(&opts, name, &pg, err) < 0 ||
+		    pg_exec(pg, "ANALYZE", DEADLINE_NEVER, err) < 0)
+			return err_wrap(err, "statistics of database '%s'", name);
+	}
+	return 0;
+}
+
+static int load_contents(struct sandbox *sb, const json_t *section, struct err *err)
+{
+	CLEANUP(freep) char *url = NULL;
+	CLEANUP(pg_tool_env_done) struct strlist env = {0};
+	struct pg *pg = NULL;
+	if (load_postgres_url(sb, section, &url, err) < 0)
+		return -1;
+	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
+	if (pg_wait_ready(&opts, NULL, sandbox_alive, sb->postgres, sandbox_ready_deadline(sb), &pg,
+			  err) < 0)
+		return -1;
+	int rc = check_extensions(section, pg, err);
+	if (rc == 0)
+		rc = load_globals(sb, section, pg, err);
+	/* Closed before template1 is replaced. */
+	pg_free(pg);
+	if (rc < 0 || pg_tool_env(&opts, &env, err) < 0 ||
+	    load_databases(sb, section, (const char *const *)env.items, err) < 0)
+		return -1;
+	return analyze(sb, section, url, err);
+}
+
+int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
+{
+	CLEANUP(freep) char *volume = NULL, *outside = NULL;
+	const char *production = json_str_or(section, "volume", "postgres_data");
+	sb->loading = "postgres";
+	if (sandbox_volume(sb, "postgres", production, &volume, err) < 0 ||
+	    init_cluster(sb, section, volume, err) < 0 || put_config(sb, volume, err) < 0 ||
+	    sandbox_outside(sb, "postgres", "postgres/outside/", production, &outside, err) < 0 ||
+	    sandbox_hba(sb, section, err) < 0 ||
+	    engine_server_new(sb->job->engine, "postgres", major_of(section), &sb->postgres, err) <
+		0)
+		return -1;
+	CLEANUP(freep) char *hba = NULL;
+	const char *end = strchr(sb->postgres_hba, '\n');
+	if (str_dupn(sb->postgres_hba, (size_t)(end + 1 - sb->postgres_hba), &hba, err) < 0)
+		return -1;
+	struct server_spec spec = {.volume = volume, .settings = loading_settings, .hba = hba};
+	if (server_start(sb->postgres, &spec, err) < 0)
+		return -1;
+	if (load_contents(sb, section, err) < 0) {
+		const char *log = server_log_tail(sb->postgres);
+		if (err->code == ERR_UNREACHABLE && log[0] != '\0')
+			err_wrap(err, "the server's log ends with \"%s\"", log);
+		return -1;
+	}
+	if (server_stop(sb->postgres, 600000, err) < 0)
+		return -1;
+	return sync_cluster(sb, section, volume, err);
+}
+
+int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
+{
+	static const char *const settings[] = {"cron.launch_active_jobs=off", NULL};
+	CLEANUP(freep) char *volume = NULL, *url = NULL;
+	CLEANUP(pg_freep) struct pg *pg = NULL;
+	const char *production = json_str_or(section, "volume", "postgres_data");
+	if (sandbox_volume_name(sb, production, &volume, err) < 0)
+		return -1;
+	struct server_spec spec = {.volume = volume,
+				   .settings = settings,
+				   .hba = sb->postgres_hba,
+				   .leave_running = sb->job->leave_servers};
+	if (server_start(sb->postgres, &spec, err) < 0 ||
+	    load_postgres_url(sb, section, &url, err) < 0)
+		return -1;
+	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
+	return pg_wait_ready(&opts, NULL, sandbox_alive, sb->postgres, sandbox_ready_deadline(sb),
+			     &pg, err);
+}
+
+const struct part part_postgres = {.name = "postgres",
+				   .plan = plan,
+				   .load = load_postgres,
+				   .boot = boot_postgres,
+				   .prove = prove_postgres,
+				   .control = control_postgres};

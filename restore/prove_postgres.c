@@ -1,0 +1,307 @@
+/*
+ * The proof of PostgreSQL: every table's rows and digest, every sequence, the large objects and the
+ * number of objects of each kind, against what the dump held. And the control: one row less, and
+ * the same comparison must notice.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/fault.h"
+#include "restore/sandbox.h"
+
+static int connect_to(struct sandbox *sb, const json_t *section, const char *dbname,
+		      struct pg **ret, struct err *err)
+{
+	CLEANUP(freep) char *url = NULL;
+	if (load_postgres_url(sb, section, &url, err) < 0)
+		return -1;
+	return pg_connect(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, dbname, ret,
+			  err);
+}
+
+static int prove_table(struct pg *pg, const char *where_db, const json_t *table, struct report *r,
+		       struct err *err)
+{
+	const char *schema, *name, *columns, *expected;
+	uint64_t rows;
+	struct rows_digest found;
+	char digest[ROWS_DIGEST_BYTES];
+	CLEANUP(freep) char *where = NULL;
+	if (json_get_str(table, "schema", &schema, err) < 0 ||
+	    json_get_str(table, "name", &name, err) < 0 ||
+	    json_get_str(table, "columns", &columns, err) < 0 ||
+	    json_get_str(table, "digest", &expected, err) < 0 ||
+	    json_get_u64(table, "rows", &rows, err) < 0 ||
+	    str_printf(&where, err, "%s, table '%s.%s'", where_db, schema, name) < 0)
+		return -1;
+	if (pg_table_digest(pg, schema, name, columns, &found, err) < 0) {
+		if (err->code != ERR_ABSENT)
+			return err_wrap(err, "%s", where);
+		err_clear(err);
+		return report_compare(r, "postgres", where, "table", "there", "missing", err);
+	}
+	if (report_compare_u64(r, "postgres", where, "rows", rows, found.rows, err) < 0)
+		return -1;
+	rows_digest_hex(&found, digest);
+	return report_compare(r, "postgres", where, "digest of rows", expected, digest, err);
+}
+
+static int prove_sequence(struct pg *pg, const char *where_db, const json_t *sequence,
+			  struct report *r, struct err *err)
+{
+	const char *schema, *name;
+	CLEANUP(freep) char *where = NULL, *expected = NULL, *found = NULL, *qs = NULL, *qn = NULL;
+	if (json_get_str(sequence, "schema", &schema, err) < 0 ||
+	    json_get_str(sequence, "name", &name, err) < 0 ||
+	    str_printf(&where, err, "%s, sequence '%s.%s'", where_db, schema, name) < 0 ||
+	    pg_quote_ident(pg, schema, &qs, err) < 0 || pg_quote_ident(pg, name, &qn, err) < 0)
+		return -1;
+	long long value = json_integer_value(json_object_get(sequence, "value"));
+	bool called = json_is_true(json_object_get(sequence, "called"));
+	if (str_printf(&expected, err, "%lld %s", value, called ? "called" : "not called") < 0)
+		return -1;
+	struct err why = ERR_INIT;
+	if (pg_valuef(
+		pg, &found, &why,
+		"SELECT last_value || CASE WHEN is_called THEN ' called' ELSE ' not called' END "
+		"FROM %s.%s",
+		qs, qn) < 0)
+		return report_compare(r, "postgres", where, "sequence", "there", why.msg, err);
+	return report_compare(r, "postgres", where, "value", expected, found, err);
+}
+
+static int prove_large_objects(struct pg *pg, const char *where_db, const json_t *db,
+			       struct report *r, struct err *err)
+{
+	const json_t *expected = json_object_get(db, "large_objects");
+	struct rows_digest found = {0};
+	char digest[ROWS_DIGEST_BYTES];
+	CLEANUP(freep) char *where = NULL;
+	if (str_printf(&where, err, "%s, large objects", where_db) < 0 ||
+	    pg_large_objects_digest(pg, &found, err) < 0 ||
+	    report_compare_u64(r, "postgres", where, "count", json_u64_or(expected, "count", 0),
+			       found.rows, err) < 0)
+		return -1;
+	rows_digest_hex(&found, digest);
+	return report_compare(r, "postgres", where, "digest", json_str_or(expected, "digest", ""),
+			      digest, err);
+}
+
+/* Reads a dump until its table of contents is known; the data that follows is not needed. */
+static int read_contents(struct source *taken, struct pgdump **ret, struct err *err)
+{
+	CLEANUP(source_freep) struct source *from = taken;
+	CLEANUP(pgdump_freep) struct pgdump *dump = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	uint8_t block[65536];
+	size_t n, count = 0;
+	if (pgdump_new(&dump, err) < 0 || pgdump_sink(dump, &to, err) < 0)
+		return -1;
+	do {
+		if (source_read(from, block, sizeof block, &n, err) < 0 ||
+		    sink_write(to, block, n, err) < 0)
+			return -1;
+		pgdump_entries(dump, &count);
+	} while (n > 0 && count == 0);
+	*ret = dump;
+	dump = NULL;
+	return 0;
+}
+
+/* The same question to the restored database that the backup put to the source. */
+static int dump_contents(struct sandbox *sb, const json_t *section, const json_t *db,
+			 struct pgdump **ret, struct err *err)
+{
+	CLEANUP(freep) char *url = NULL, *conninfo = NULL;
+	CLEANUP(pg_tool_env_done) struct strlist env = {0};
+	if (pg_conninfo_dbname(json_str_or(db, "name", ""), &conninfo, err) < 0 ||
+	    load_postgres_url(sb, section, &url, err) < 0 ||
+	    pg_tool_env(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, &env, err) < 0)
+		return -1;
+	bool no_blobs = json_u64_or(db, "large_objects_unreadable", 0) > 0;
+	const char *argv[] = {"-Fc",      "-Z0",    "--no-password",
+			      "--dbname", conninfo, no_blobs ? "--no-blobs" : NULL,
+			      NULL};
+	struct tool t = {.component = "postgres",
+			 .major =
+			     (unsigned)json_u64_or(json_object_get(section, "server"), "major", 0),
+			 .name = "pg_dump",
+			 .argv = argv,
+			 .env = (const char *const *)env.items,
+			 .idle_ms = -1};
+	struct source *from;
+	if (engine_tool_source(sb->job->engine, &t, &from, err) < 0)
+		return -1;
+	return read_contents(from, ret, err);
+}
+
+static uint64_t count_desc(const struct pgdump *dump, const char *desc)
+{
+	size_t count;
+	uint64_t n = 0;
+	const struct pgdump_entry *e = pgdump_entries(dump, &count);
+	for (size_t i = 0; i < count; i++)
+		n += strcmp(e[i].desc, desc) == 0;
+	return n;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+/* Names the objects of one kind that the archive's dump has and the restored database lacks. */
+static int name_missing(struct sandbox *sb, const json_t *db, const char *where, const char *desc,
+			const struct pgdump *found, struct report *r, struct err *err)
+{
+	CLEANUP(pgdump_freep) struct pgdump *archived = NULL;
+	struct source *from;
+	const char *stream;
+	size_t n_archived, n_found;
+	if (json_get_str(db, "dump", &stream, err) < 0 ||
+	    reader_stream(sb->reader, stream, &from, err) < 0 ||
+	    read_contents(from, &archived, err) < 0)
+		return -1;
+	const struct pgdump_entry *a = pgdump_entries(archived, &n_archived);
+	const struct pgdump_entry *f = pgdump_entries(found, &n_found);
+	for (size_t i = 0; i < n_archived; i++) {
+		if (strcmp(a[i].desc, desc) != 0)
+			continue;
+		bool there = false;
+		for (size_t k = 0; k < n_found && !there; k++)
+			there = strcmp(f[k].desc, desc) == 0 && same_text(f[k].tag, a[i].tag) &&
+				same_text(f[k].schema, a[i].schema);
+		if (there)
+			continue;
+		CLEANUP(freep) char *what = NULL;
+		if (str_printf(&what, err, "%s '%s%s%s'", desc, a[i].schema ? a[i].schema : "",
+			       a[i].schema ? "." : "", a[i].tag) < 0 ||
+		    report_compare(r, "postgres", where, what, "there", "missing", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int prove_objects(struct sandbox *sb, const json_t *section, const json_t *db,
+			 const char *where, struct report *r, struct err *err)
+{
+	CLEANUP(pgdump_freep) struct pgdump *found = NULL;
+	const char *desc;
+	json_t *expected;
+	json_t *objects = json_object_get(db, "objects");
+	if (dump_contents(sb, section, db, &found, err) < 0)
+		return err_wrap(err, "%s, list of objects", where);
+	json_object_foreach(objects, desc, expected)
+	{
+		uint64_t want = (uint64_t)json_integer_value(expected);
+		uint64_t have = count_desc(found, desc);
+		if (have < want && name_missing(sb, db, where, desc, found, r, err) < 0)
+			return -1;
+		CLEANUP(freep) char *what = NULL;
+		if (str_printf(&what, err, "number of %s entries", desc) < 0 ||
+		    report_compare_u64(r, "postgres", where, what, want, have, err) < 0)
+			return -1;
+	}
+	/* A kind that the source has none of. */
+	size_t count;
+	const struct pgdump_entry *e = pgdump_entries(found, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (json_object_get(objects, e[i].desc) != NULL)
+			continue;
+		CLEANUP(freep) char *what = NULL;
+		if (str_printf(&what, err, "%s '%s'", e[i].desc, e[i].tag ? e[i].tag : "") < 0 ||
+		    report_compare(r, "postgres", where, what, "absent", "there", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int prove_database(struct sandbox *sb, const json_t *section, const json_t *db,
+			  struct report *r, struct err *err)
+{
+	CLEANUP(pg_freep) struct pg *pg = NULL;
+	CLEANUP(freep) char *where = NULL;
+	const char *name;
+	size_t i;
+	json_t *item;
+	if (json_get_str(db, "name", &name, err) < 0 ||
+	    str_printf(&where, err, "database '%s'", name) < 0)
+		return -1;
+	struct err why = ERR_INIT;
+	if (connect_to(sb, section, name, &pg, &why) < 0)
+		return report_compare(r, "postgres", where, "connection", "accepted", why.msg, err);
+	json_array_foreach(json_object_get(db, "tables"), i, item)
+	{
+		if (prove_table(pg, where, item, r, err) < 0)
+			return -1;
+	}
+	json_array_foreach(json_object_get(db, "sequences"), i, item)
+	{
+		if (prove_sequence(pg, where, item, r, err) < 0)
+			return -1;
+	}
+	if (prove_large_objects(pg, where, db, r, err) < 0)
+		return -1;
+	return prove_objects(sb, section, db, where, r, err);
+}
+
+int prove_postgres(struct sandbox *sb, const json_t *section, struct report *r, struct err *err)
+{
+	size_t i;
+	json_t *db;
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		if (restore_wants_database(sb, json_str_or(db, "name", "")) &&
+		    prove_database(sb, section, db, r, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the negative control ---- */
+
+/* Takes one row away from the first table that has one. */
+static int remove_row(struct pg *pg, const json_t *table, struct err *err)
+{
+	CLEANUP(freep) char *qs = NULL, *qn = NULL, *sql = NULL;
+	if (pg_quote_ident(pg, json_str_or(table, "schema", ""), &qs, err) < 0 ||
+	    pg_quote_ident(pg, json_str_or(table, "name", ""), &qn, err) < 0 ||
+	    str_printf(&sql, err,
+		       "DELETE FROM ONLY %s.%s WHERE ctid = (SELECT ctid FROM ONLY %s.%s LIMIT 1)",
+		       qs, qn, qs, qn) < 0)
+		return -1;
+	/* As a replica: no trigger and no foreign key stands in the way of the test. */
+	if (pg_exec(pg, "SET session_replication_role = replica", DEADLINE_NEVER, err) < 0 ||
+	    pg_exec(pg, "SET default_transaction_read_only = off", DEADLINE_NEVER, err) < 0)
+		return -1;
+	return pg_exec(pg, sql, DEADLINE_NEVER, err);
+}
+
+int control_postgres(struct sandbox *sb, const json_t *section, struct report *r, bool *ret_done,
+		     struct err *err)
+{
+	size_t i, k;
+	json_t *db, *table;
+	*ret_done = false;
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		const char *name = json_str_or(db, "name", "");
+		CLEANUP(pg_freep) struct pg *pg = NULL;
+		CLEANUP(freep) char *where = NULL;
+		if (!restore_wants_database(sb, name) ||
+		    json_array_size(json_object_get(db, "tables")) == 0)
+			continue;
+		if (connect_to(sb, section, name, &pg, err) < 0 ||
+		    str_printf(&where, err, "database '%s'", name) < 0)
+			return -1;
+		json_array_foreach(json_object_get(db, "tables"), k, table)
+		{
+			if (json_u64_or(table, "rows", 0) == 0)
+				continue;
+			*ret_done = true;
+			if (!fault_skips("negative-control") && remove_row(pg, table, err) < 0)
+				return -1;
+			return prove_table(pg, where, table, r, err);
+		}
+	}
+	return 0;
+}

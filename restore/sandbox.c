@@ -1,0 +1,256 @@
+#include "restore/sandbox.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct part *const parts[PARTS] = {&part_postgres, &part_redis, &part_pgbouncer,
+					 &part_volumes};
+
+int sandbox_open(const struct restore_job *job, const char *suffix, struct sandbox **ret,
+		 struct err *err)
+{
+	CLEANUP(sandbox_freep) struct sandbox *sb = mem_zalloc(sizeof *sb, "a sandbox", err);
+	if (sb == NULL)
+		return -1;
+	sb->job = job;
+	sb->suffix = suffix;
+	sb->volume_list = json_array();
+	if (sb->volume_list == NULL)
+		return err_nomem(err, "a sandbox");
+	if (reader_open(job->store, job->backup->archive, &sb->reader, err) < 0)
+		return err_wrap(err, "archive '%s'", job->backup->archive);
+	sb->manifest = reader_manifest(sb->reader);
+	*ret = sb;
+	sb = NULL;
+	return 0;
+}
+
+void sandbox_free(struct sandbox *sb)
+{
+	if (sb == NULL)
+		return;
+	/* Also after a cancelled job: what was made must go. */
+	cancel_hold();
+	server_free(sb->pgbouncer);
+	server_free(sb->redis);
+	server_free(sb->postgres);
+	for (size_t i = sb->volumes.count; !sb->keep && i > 0; i--) {
+		struct err ignored = ERR_INIT;
+		if (engine_volume_remove(sb->job->engine, sb->volumes.items[i - 1], &ignored) < 0)
+			err_clear(&ignored); /* its mark stays, and the next sweep takes it */
+	}
+	cancel_release();
+	strlist_done(&sb->volumes);
+	json_decref(sb->volume_list);
+	reader_free(sb->reader);
+	free(sb->postgres_hba);
+	free(sb);
+}
+
+int sandbox_volume_name(const struct sandbox *sb, const char *volume, char **ret, struct err *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	if (str_printf(&name, err, "%s_%s", volume, sb->suffix) < 0)
+		return -1;
+	if (!engine_volume_name_is_valid(name)) {
+		err_set(err, ERR_USAGE, "'%s' is no name for a volume", name);
+		return err_hint(err, "Use letters, digits, '_', '.' and '-'.");
+	}
+	*ret = name;
+	name = NULL;
+	return 0;
+}
+
+int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, char **ret,
+		   struct err *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	if (sandbox_volume_name(sb, volume, &name, err) < 0)
+		return -1;
+	if (engine_volume_create(sb->job->engine, name, err) < 0) {
+		if (err->code == ERR_EXISTS)
+			err_hint(err, "Choose another name with --as NAME, or remove that volume.");
+		return -1;
+	}
+	/* Remembered first: a volume that is not on this list would never be removed. */
+	if (strlist_push(&sb->volumes, name, err) < 0) {
+		struct err ignored = ERR_INIT;
+		if (engine_volume_remove(sb->job->engine, name, &ignored) < 0)
+			err_clear(&ignored);
+		return -1;
+	}
+	json_t *v = json_pack("{s:s, s:s, s:s, s:s}", "component", component, "name", name, "where",
+			      engine_volume_where(sb->job->engine, name), "from", volume);
+	if (json_push(sb->volume_list, v, err) < 0)
+		return -1;
+	*ret = name;
+	name = NULL;
+	return 0;
+}
+
+bool sandbox_wants(const struct sandbox *sb, const char *name)
+{
+	const char *const *only = sb->job->only;
+	for (size_t i = 0; only != NULL && only[i] != NULL; i++)
+		if (strcmp(only[i], name) == 0)
+			return true;
+	return only == NULL;
+}
+
+static void seen(void *ctx, size_t n)
+{
+	struct sandbox *sb = ctx;
+	sb->loaded_bytes += n;
+	if (sb->job->progress != NULL)
+		sb->job->progress(sb->job->progress_ctx, sb->loaded_bytes, sb->expected_bytes,
+				  sb->loading);
+}
+
+int sandbox_stream(struct sandbox *sb, const char *name, struct source **ret, struct err *err)
+{
+	CLEANUP(source_freep) struct source *from = NULL;
+	struct sink *meter;
+	if (reader_stream(sb->reader, name, &from, err) < 0 ||
+	    sink_meter(seen, sb, &meter, err) < 0)
+		return -1;
+	struct source *taken = from;
+	from = NULL;
+	return source_tee(taken, meter, ret, err);
+}
+
+/* ---- members ---- */
+
+struct wanted {
+	const char *name;
+	struct buf *out;
+	bool found;
+};
+
+static int take_member(void *ctx, struct archive_entry *entry, struct source *content,
+		       struct err *err)
+{
+	struct wanted *w = ctx;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	if (strcmp(archive_entry_pathname(entry), w->name) != 0 || content == NULL)
+		return 0;
+	w->found = true;
+	if (sink_buf(w->out, &to, err) < 0)
+		return -1;
+	return flow_copy(content, to, NULL, err);
+}
+
+int sandbox_member(struct sandbox *sb, const char *name, struct buf *out, struct err *err)
+{
+	struct wanted w = {.name = name, .out = out};
+	if (reader_members(sb->reader, name, take_member, &w, err) < 0)
+		return -1;
+	if (!w.found)
+		return err_set(err, ERR_ABSENT, "the archive has no member '%s'", name);
+	return 0;
+}
+
+struct unpack {
+	struct tree_writer *to;
+	size_t prefix_len;
+	uint64_t members;
+};
+
+static int unpack_member(void *ctx, struct archive_entry *entry, struct source *content,
+			 struct err *err)
+{
+	struct unpack *u = ctx;
+	CLEANUP(freep) char *name = NULL, *link = NULL;
+	const char *hardlink = archive_entry_hardlink(entry);
+	if (str_dup(archive_entry_pathname(entry) + u->prefix_len, &name, err) < 0)
+		return -1;
+	archive_entry_set_pathname(entry, name[0] != '\0' ? name : ".");
+	if (hardlink != NULL) {
+		if (strlen(hardlink) <= u->prefix_len)
+			return err_set(err, ERR_CORRUPT, "member '%s' links outside of its folder",
+				       name);
+		if (str_dup(hardlink + u->prefix_len, &link, err) < 0)
+			return -1;
+		archive_entry_set_hardlink(entry, link);
+	}
+	u->members++;
+	if (tree_writer_add(u->to, entry, content, err) < 0)
+		return err_wrap(err, "member '%s'", name);
+	return 0;
+}
+
+int sandbox_unpack(struct sandbox *sb, const char *prefix, struct tree_writer *to, struct err *err)
+{
+	struct unpack u = {.to = to, .prefix_len = strlen(prefix)};
+	return reader_members(sb->reader, prefix, unpack_member, &u, err);
+}
+
+static int count_member(void *ctx, struct archive_entry *entry, struct source *content,
+			struct err *err)
+{
+	(void)entry, (void)content, (void)err;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+int sandbox_outside(struct sandbox *sb, const char *component, const char *prefix,
+		    const char *volume, char **ret, struct err *err)
+{
+	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
+	CLEANUP(freep) char *beside = NULL, *name = NULL;
+	uint64_t members = 0;
+	*ret = NULL;
+	if (reader_members(sb->reader, prefix, count_member, &members, err) < 0)
+		return -1;
+	if (members == 0)
+		return 0;
+	if (str_printf(&beside, err, "%s-outside", volume) < 0 ||
+	    sandbox_volume(sb, component, beside, &name, err) < 0 ||
+	    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
+	    sandbox_unpack(sb, prefix, to, err) < 0 || tree_writer_close(to, err) < 0)
+		return -1;
+	*ret = name;
+	name = NULL;
+	return 0;
+}
+
+int sandbox_alive(void *server, struct err *err)
+{
+	return server_check(server, err);
+}
+
+struct deadline sandbox_ready_deadline(const struct sandbox *sb)
+{
+	/* Loading from a slow disk at 20 MB/s still counts as starting. */
+	return deadline_in(sb->job->ready_ms + (int64_t)(sb->loaded_bytes / 20000));
+}
+
+/* ---- plan ---- */
+
+int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		struct err *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	bool exists;
+	if (sandbox_volume_name(sb, volume, &name, err) < 0 ||
+	    engine_volume_exists(sb->job->engine, name, &exists, err) < 0)
+		return -1;
+	if (exists &&
+	    plan_obstacle(plan, err, "volume '%s' exists: choose another name with --as", name) < 0)
+		return -1;
+	return json_push(
+	    json_object_get(plan, "volumes"),
+	    json_pack("{s:s, s:s, s:s}", "component", component, "name", name, "from", volume),
+	    err);
+}
+
+int plan_obstacle(json_t *plan, struct err *err, const char *fmt, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	return json_push(json_object_get(plan, "obstacles"), json_text_value(text), err);
+}

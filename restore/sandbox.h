@@ -1,0 +1,92 @@
+/*
+ * The sandbox: fresh volumes, the servers on them, and what is known about both. Inside restore/.
+ *
+ * A part is one kind of component: it checks that it can be restored, loads its volume, boots its
+ * server as production runs it, proves it, and can break one thing for the negative control.
+ * sandbox_free stops every server and removes every volume that was not kept.
+ */
+#ifndef LIFEBOAT_RESTORE_SANDBOX_H
+#define LIFEBOAT_RESTORE_SANDBOX_H
+
+#include "restore/restore.h"
+#include "stack/postgres.h"
+#include "storage/archive/reader.h"
+
+struct sandbox {
+	const struct restore_job *job;
+	const char *suffix; /* of volume names */
+	struct reader *reader;
+	const json_t *manifest; /* borrowed from the reader */
+	struct strlist volumes; /* names of those made, in order */
+	json_t *volume_list;    /* for the result */
+	struct server *postgres, *redis, *pgbouncer;
+	char *postgres_hba;      /* what the sandbox's server runs with */
+	int64_t redis_loaded_ms; /* wall clock when Redis began to load */
+	uint64_t loaded_bytes, expected_bytes;
+	const char *loading;
+	bool keep;
+};
+
+int sandbox_open(const struct restore_job *job, const char *suffix, struct sandbox **ret,
+		 struct err *err) MUST_USE;
+void sandbox_free(struct sandbox *sb);
+DEFINE_CLEANUP(struct sandbox, sandbox_free)
+
+/* "<volume>_<suffix>" as a new string. */
+int sandbox_volume_name(const struct sandbox *sb, const char *volume, char **ret, struct err *err)
+    MUST_USE;
+/* Creates it and remembers it for clean-up and for the result. *ret is a new string. */
+int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, char **ret,
+		   struct err *err) MUST_USE;
+bool sandbox_wants(const struct sandbox *sb, const char *name);
+/* A stream of the archive, with progress. */
+int sandbox_stream(struct sandbox *sb, const char *name, struct source **ret, struct err *err)
+    MUST_USE;
+/* A small member as a whole; ERR_ABSENT. Appends. */
+int sandbox_member(struct sandbox *sb, const char *name, struct buf *out, struct err *err) MUST_USE;
+/* Puts the members below `prefix` into an open volume, without the prefix. */
+int sandbox_unpack(struct sandbox *sb, const char *prefix, struct tree_writer *to, struct err *err)
+    MUST_USE;
+/* sandbox_unpack into a volume of its own, if there are such members. *ret NULL: there are none. */
+int sandbox_outside(struct sandbox *sb, const char *component, const char *prefix,
+		    const char *volume, char **ret, struct err *err) MUST_USE;
+/* For pg_wait_ready and redisdoor_wait_ready: ctx is the server. */
+int sandbox_alive(void *server, struct err *err) MUST_USE;
+struct deadline sandbox_ready_deadline(const struct sandbox *sb);
+
+struct part {
+	const char *name;
+	/* Adds to {"volumes","obstacles"}; makes nothing. */
+	int (*plan)(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err);
+	int (*load)(struct sandbox *sb, const json_t *section, struct err *err);
+	int (*boot)(struct sandbox *sb, const json_t *section, struct err *err);
+	int (*prove)(struct sandbox *sb, const json_t *section, struct report *r, struct err *err);
+	/* Changes one thing and proves again: the report must now say failed. *ret_done false:
+	 * there was nothing to change. NULL: has no control of its own. */
+	int (*control)(struct sandbox *sb, const json_t *section, struct report *r, bool *ret_done,
+		       struct err *err);
+};
+extern const struct part part_postgres, part_redis, part_pgbouncer, part_volumes;
+enum { PARTS = 4 };
+extern const struct part *const parts[PARTS];
+
+/* ---- plan ---- */
+int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		struct err *err) MUST_USE;
+int plan_obstacle(json_t *plan, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4) MUST_USE;
+
+/* ---- PostgreSQL, shared by its files ---- */
+/* Connection string of the sandbox's server for its bootstrap superuser, by socket. New string. */
+int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
+    MUST_USE;
+int load_postgres(struct sandbox *sb, const json_t *section, struct err *err) MUST_USE;
+int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err) MUST_USE;
+int prove_postgres(struct sandbox *sb, const json_t *section, struct report *r, struct err *err)
+    MUST_USE;
+int control_postgres(struct sandbox *sb, const json_t *section, struct report *r, bool *ret_done,
+		     struct err *err) MUST_USE;
+/* Is this database of the manifest part of the job? */
+bool restore_wants_database(const struct sandbox *sb, const char *name);
+int prove_checks(struct sandbox *sb, struct report *r, struct err *err) MUST_USE;
+
+#endif
