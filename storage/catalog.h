@@ -1,9 +1,17 @@
 /*
  * The catalog: which backups a store holds, told from their sidecars alone.
  *
+ *  1. catalog_load(store, "hdms", &c, err)           reads every sidecar and all evidence
+ *  2. catalog_find(&c, "latest", &b, err)            b is borrowed from c
+ *  3. catalog_done(&c)
+ *
  * A sidecar `<stack>-<id>.json` is the commit of a backup; without it there is none. Evidence of a
  * drill is `<stack>-<id>.drill-<time>.json`. Names of other stacks, even "hdms-2" beside "hdms",
- * never match.
+ * never match. docs/sidecar.md describes both.
+ *
+ * A sidecar that can't be used (no JSON, another stack's, its archive gone or of another size) is
+ * listed as broken with the reason. Evidence that can't be used counts as a drill that could not
+ * verify. A store that can't be read at all is an error.
  */
 #ifndef LIFEBOAT_STORAGE_CATALOG_H
 #define LIFEBOAT_STORAGE_CATALOG_H
@@ -21,7 +29,7 @@ struct backup {
 	int64_t taken_ms; /* start of the snapshot, wall clock */
 	uint64_t stored_bytes;
 	char sha256[65];
-	bool pinned;
+	bool pinned, suspicious;
 	enum proof proof;  /* of the newest drill that reached a verdict of passed or failed, else
 			    * unverified if there was any drill */
 	int64_t proved_ms; /* when; 0: never */
@@ -38,7 +46,8 @@ struct catalog {
 int catalog_load(struct store *s, const char *stack, struct catalog *ret, struct err *err) MUST_USE;
 void catalog_done(struct catalog *c);
 /* An id, a unique prefix of one, "latest", or "proven". ERR_ABSENT says what there is; an ambiguous
- * prefix is ERR_USAGE and names the candidates. Borrowed. */
+ * prefix is ERR_USAGE and names the candidates. A broken one is found by its whole id only: look at
+ * `broken`. Borrowed. */
 int catalog_find(const struct catalog *c, const char *which, const struct backup **ret,
 		 struct err *err) MUST_USE;
 
@@ -54,8 +63,15 @@ int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, c
 			  struct err *err) MUST_USE;
 
 /* Deletes a backup: sidecar first, so that a kill in between leaves no backup rather than half of
- * one; then archive and evidence. Pinned ones are refused. */
+ * one; then archive and evidence. Pinned ones are refused. Only names made of the stack and the id
+ * are touched, whatever a sidecar says. */
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
+    MUST_USE;
+
+/* Archives and evidence of the stack without a sidecar: what a kill between archive and sidecar, or
+ * in the middle of catalog_remove, leaves behind. While a backup runs its archive is one of them:
+ * hold the lock before removing any. */
+int catalog_orphans(struct store *s, const char *stack, struct store_objects *ret, struct err *err)
     MUST_USE;
 
 #endif

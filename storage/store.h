@@ -7,9 +7,9 @@
  *  3. store_get reads a range, store_list names what is there, store_remove deletes one object
  *  4. store_free
  *
- * A name is [A-Za-z0-9._-]+, not beginning with a dot, at most 200 bytes (store_name_is_valid);
- * everything else is refused before it reaches a file system or a network. What does not exist is
- * ERR_ABSENT, a store that does not answer ERR_UNREACHABLE.
+ * A name is [A-Za-z0-9._-]+, not beginning with a dot nor ending in ".part", at most 200 bytes
+ * (store_name_is_valid); everything else is refused before it reaches a file system or a network.
+ * What does not exist is ERR_ABSENT, a store that does not answer ERR_UNREACHABLE.
  *
  * A new kind of store is one new file and one line in the table in store.c.
  */
@@ -21,13 +21,17 @@
 #include "base/flow/sink.h"
 #include "base/flow/source.h"
 
+enum { STORE_NAME_MAX = 200 };
+/* How an unfinished object is called, where a store can't hide it otherwise. */
+#define STORE_PART_SUFFIX ".part"
+
 struct store_opts {
 	const char *name; /* of the section: "local" */
 	const char *url;  /* file:///absolute/folder */
 };
 
 struct store_object {
-	char name[201];
+	char name[STORE_NAME_MAX + 1];
 	uint64_t bytes;
 	int64_t modified_ms; /* wall clock of the store */
 };

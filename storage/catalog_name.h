@@ -1,0 +1,24 @@
+/* Names of a backup's objects: "<stack>-<id>.tar.zst" and the like, told apart from everything else
+ * that may lie in a store. */
+#ifndef LIFEBOAT_STORAGE_CATALOG_NAME_H
+#define LIFEBOAT_STORAGE_CATALOG_NAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum catalog_name_kind {
+	CATALOG_NAME_SIDECAR,  /* <stack>-<id>.json */
+	CATALOG_NAME_ARCHIVE,  /* <stack>-<id>.tar.zst, <stack>-<id>.tar.zst.age */
+	CATALOG_NAME_EVIDENCE, /* <stack>-<id>.drill-20261123T040000Z.json */
+};
+
+struct catalog_name {
+	enum catalog_name_kind kind;
+	char id[32];
+	int64_t id_ms; /* the time in the id, wall clock */
+};
+
+/* False for what is no object of a backup of exactly this stack; *ret is then untouched. */
+bool catalog_name_parse(const char *stack, const char *name, struct catalog_name *ret);
+
+#endif

@@ -1,0 +1,236 @@
+#include "storage/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The kinds of stores. A new one is a new file and a line here. */
+static const struct store_ops *const kinds[] = {&store_file_ops};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+struct store {
+	const struct store_ops *ops;
+	void *self;
+	char *name;
+	char *where;
+};
+
+struct store_lock {
+	const struct store_ops *ops;
+	void *held;
+};
+
+bool store_name_is_valid(const char *name)
+{
+	static const char suffix[] = STORE_PART_SUFFIX;
+	size_t len = strlen(name);
+	if (len == 0 || len > STORE_NAME_MAX || name[0] == '.')
+		return false;
+	if (strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") !=
+	    len)
+		return false;
+	/* That is how unfinished objects are called. */
+	size_t end = sizeof suffix - 1;
+	return len < end || strcmp(name + len - end, suffix) != 0;
+}
+
+static int check_name(const struct store *s, const char *name, struct err *err)
+{
+	if (store_name_is_valid(name))
+		return 0;
+	return err_set(err, ERR_USAGE, "store '%s': '%.220s' can't be the name of an object",
+		       s->name, name);
+}
+
+static int in_store(const struct store *s, struct err *err)
+{
+	return err_wrap(err, "store '%s'", s->name);
+}
+
+/* The kind that a URL names, or NULL. Only the scheme is shown: a URL may hold a password. */
+static const struct store_ops *find_kind(const struct store_opts *opts, struct err *err)
+{
+	size_t scheme = strcspn(opts->url, ":");
+	bool is_url = strncmp(opts->url + scheme, "://", 3) == 0;
+	for (size_t i = 0; is_url && i < KINDS; i++)
+		if (strlen(kinds[i]->scheme) == scheme &&
+		    strncmp(kinds[i]->scheme, opts->url, scheme) == 0)
+			return kinds[i];
+	if (is_url)
+		err_set(err, ERR_CONFIG, "store '%s': there is no kind of store for '%.*s://'",
+			opts->name, (int)(scheme < 32 ? scheme : 32), opts->url);
+	else
+		err_set(err, ERR_CONFIG, "store '%s': its url has no 'scheme://'", opts->name);
+	err_hint(err, "A folder of this machine is written as file:///absolute/folder.");
+	return NULL;
+}
+
+int store_open(const struct store_opts *opts, struct store **ret, struct err *err)
+{
+	const struct store_ops *ops = find_kind(opts, err);
+	if (ops == NULL)
+		return -1;
+	CLEANUP(freep) char *where = NULL;
+	void *self;
+	if (ops->open(opts, &self, &where, err) < 0)
+		return err_wrap(err, "store '%s'", opts->name);
+	struct store *s;
+	if (store_wrap(ops, self, opts->name, &s, err) < 0)
+		return -1;
+	free(s->where);
+	s->where = where;
+	where = NULL;
+	*ret = s;
+	return 0;
+}
+
+int store_wrap(const struct store_ops *ops, void *self, const char *name, struct store **ret,
+	       struct err *err)
+{
+	CLEANUP(store_freep) struct store *s = mem_zalloc(sizeof *s, "a store", err);
+	if (s == NULL) {
+		if (ops->free != NULL)
+			ops->free(self);
+		return -1;
+	}
+	s->ops = ops;
+	s->self = self;
+	if (str_dup(name, &s->name, err) < 0 || str_dup(name, &s->where, err) < 0)
+		return -1;
+	*ret = s;
+	s = NULL;
+	return 0;
+}
+
+void store_free(struct store *s)
+{
+	if (s == NULL)
+		return;
+	if (s->ops->free != NULL)
+		s->ops->free(s->self);
+	free(s->name);
+	free(s->where);
+	free(s);
+}
+
+const char *store_name(const struct store *s)
+{
+	return s->name;
+}
+
+const char *store_where(const struct store *s)
+{
+	return s->where;
+}
+
+int store_put(struct store *s, const char *name, struct sink **ret, struct err *err)
+{
+	if (check_name(s, name, err) < 0)
+		return -1;
+	return s->ops->put(s->self, name, ret, err) < 0 ? in_store(s, err) : 0;
+}
+
+int store_put_bytes(struct store *s, const char *name, const void *data, size_t len,
+		    struct err *err)
+{
+	CLEANUP(sink_freep) struct sink *object = NULL;
+	if (store_put(s, name, &object, err) < 0)
+		return -1;
+	if (sink_write(object, data, len, err) < 0 || sink_close(object, err) < 0)
+		return in_store(s, err);
+	return 0;
+}
+
+int store_get(struct store *s, const char *name, uint64_t offset, uint64_t len, struct source **ret,
+	      struct err *err)
+{
+	if (check_name(s, name, err) < 0)
+		return -1;
+	return s->ops->get(s->self, name, offset, len, ret, err) < 0 ? in_store(s, err) : 0;
+}
+
+int store_get_bytes(struct store *s, const char *name, struct buf *out, struct err *err)
+{
+	CLEANUP(source_freep) struct source *object = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	if (store_get(s, name, 0, UINT64_MAX, &object, err) < 0)
+		return -1;
+	size_t before = out->len;
+	if (sink_buf(out, &to, err) < 0 || flow_copy(object, to, NULL, err) < 0) {
+		buf_cut(out, before);
+		err_wrap(err, "'%s'", name);
+		return in_store(s, err);
+	}
+	return 0;
+}
+
+int store_stat(struct store *s, const char *name, struct store_object *ret, struct err *err)
+{
+	if (check_name(s, name, err) < 0)
+		return -1;
+	return s->ops->stat(s->self, name, ret, err) < 0 ? in_store(s, err) : 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct store_object *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+int store_list(struct store *s, const char *prefix, struct store_objects *ret, struct err *err)
+{
+	struct store_objects found = {0};
+	if (s->ops->list(s->self, prefix, &found, err) < 0)
+		return in_store(s, err);
+	if (found.count > 1)
+		qsort(found.items, found.count, sizeof *found.items, by_name);
+	*ret = found;
+	return 0;
+}
+
+void store_objects_done(struct store_objects *o)
+{
+	free(o->items);
+	*o = (struct store_objects){0};
+}
+
+int store_remove(struct store *s, const char *name, struct err *err)
+{
+	if (check_name(s, name, err) < 0)
+		return -1;
+	return s->ops->remove(s->self, name, err) < 0 ? in_store(s, err) : 0;
+}
+
+int store_lock(struct store *s, const char *stack, struct store_lock **ret, struct err *err)
+{
+	if (check_name(s, stack, err) < 0)
+		return -1;
+	struct store_lock *l = mem_zalloc(sizeof *l, "a lock", err);
+	if (l == NULL)
+		return -1;
+	l->ops = s->ops;
+	if (s->ops->lock(s->self, stack, &l->held, err) < 0) {
+		free(l);
+		return in_store(s, err);
+	}
+	*ret = l;
+	return 0;
+}
+
+void store_unlock(struct store_lock *l)
+{
+	if (l == NULL)
+		return;
+	l->ops->unlock(l->held);
+	free(l);
+}
+
+int store_sweep(struct store *s, const char *prefix, bool dry_run, struct strlist *ret,
+		struct err *err)
+{
+	return s->ops->sweep(s->self, prefix, dry_run, ret, err) < 0 ? in_store(s, err) : 0;
+}
+
+int store_free_bytes(struct store *s, uint64_t *ret, struct err *err)
+{
+	return s->ops->free_bytes(s->self, ret, err) < 0 ? in_store(s, err) : 0;
+}
