@@ -15,6 +15,7 @@
 #define LIFEBOAT_AGENT_OUTPUT_H
 
 #include <stdio.h>
+#include "agent/table.h"
 #include "base/buf.h"
 #include "base/json.h"
 
@@ -44,7 +45,13 @@ bool output_is_quiet(const struct output *o);
 bool output_is_verbose(const struct output *o);
 
 void output_line(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Lines that are there already, each with its newline. */
+void output_text(struct output *o, const char *text);
 void output_say(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* `text` with control characters made visible and without STYLE_ marks: for what goes elsewhere.
+ * free() it. */
+int output_plain(const char *text, char **ret, struct err *err) MUST_USE;
 
 /* With --json: keeps `document` (taken, also on failure; NULL is ERR_NOMEM) for the end. Without:
  * drops it. The last one counts. */
@@ -55,22 +62,7 @@ int output_json(struct output *o, json_t *document, struct err *err) MUST_USE;
  * not take it; a reader that went away is fine. */
 int output_finish(struct output *o, const struct err *failure, struct err *err) MUST_USE;
 
-/* ---- tables ---- */
-
-struct table_column {
-	const char *heading;
-	bool right; /* numbers */
-};
-
-struct table;
-int table_new(const struct table_column *columns, size_t count, struct table **ret, struct err *err)
-    MUST_USE;
-void table_free(struct table *t);
-DEFINE_CLEANUP(struct table, table_free)
-/* One row: as many cells as there are columns; NULL is an empty one. Copied. */
-int table_add(struct table *t, const char *const *cells, struct err *err) MUST_USE;
-size_t table_rows(const struct table *t);
-/* Nothing with --json. Without rows: nothing. With --quiet: no headings. */
+/* Nothing with --json or without rows; no headings with --quiet. */
 int output_table(struct output *o, const struct table *t, struct err *err) MUST_USE;
 
 #endif

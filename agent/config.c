@@ -1,0 +1,533 @@
+#include "agent/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "agent/config_env.h"
+#include "agent/config_keys.h"
+#include "base/env_file.h"
+#include "base/expand.h"
+#include "base/file.h"
+#include "base/inifile.h"
+#include "base/names.h"
+
+enum { CONFIG_MAX_BYTES = 1 << 20 };
+
+/* One section as it will be read: every one that agent.conf has, and the plain ones that it leaves
+ * out, for their defaults. */
+struct instance {
+	const struct config_section *kind;
+	const char *label;                     /* NULL: the section takes none */
+	const struct inifile_section *in_file; /* NULL: left out */
+	void *at;
+};
+
+struct loading {
+	struct config *config;
+	struct inifile *file;
+	struct env_file *env;
+	char *folder; /* absolute, of agent.conf */
+	struct instance *instances;
+	size_t count;
+	struct strlist env_names;
+	struct err *err;
+};
+
+/* ---- finding and reading the file ---- */
+
+static int find_path(const char *path, char **ret, struct err *err)
+{
+	static const char *const places[] = {"agent.conf", "/etc/lifeboat/agent.conf"};
+	const char *from_env = getenv("LIFEBOAT_CONFIG");
+	if (path == NULL && from_env != NULL && from_env[0] != '\0')
+		path = from_env;
+	if (path != NULL)
+		return str_dup(path, ret, err);
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+		if (file_exists(places[i]))
+			return str_dup(places[i], ret, err);
+	err_set(err, ERR_CONFIG, "no agent.conf in the working directory nor in /etc/lifeboat");
+	return err_hint(err, "name it: lifeboat -c FILE");
+}
+
+static int find_folder(const char *path, char **ret, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	CLEANUP(freep) char *here = NULL;
+	if (path[0] == '/')
+		return str_dupn(path, slash == path ? 1 : (size_t)(slash - path), ret, err);
+	here = getcwd(NULL, 0);
+	if (here == NULL)
+		return err_set(err, ERR_IO, "the working directory is gone");
+	if (slash == NULL)
+		return str_dup(here, ret, err);
+	return str_printf(ret, err, "%s/%.*s", here, (int)(slash - path), path);
+}
+
+static int read_file(struct loading *l)
+{
+	struct buf text;
+	buf_init(&text, CONFIG_MAX_BYTES);
+	int done = file_read_all(l->config->path, &text, l->err);
+	if (done < 0 && l->err->code != ERR_NOMEM) {
+		l->err->code = ERR_CONFIG;
+		err_wrap(l->err, "configuration");
+	}
+	if (done == 0)
+		done = inifile_parse(buf_text(&text), text.len, l->config->path, &l->file, l->err);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.cap);
+	buf_done(&text);
+	return done;
+}
+
+/* ---- its sections and keys against the table ---- */
+
+static int unknown_section(struct loading *l, const struct inifile_section *s, const char *word)
+{
+	const char *names[16];
+	size_t count = 0;
+	for (; count < config_section_count && count < 16; count++)
+		names[count] = config_sections[count].name;
+	err_set(l->err, ERR_CONFIG, "%s:%u: unknown section [%s]", l->config->path, s->line,
+		s->name);
+	const char *nearest = names_nearest(word, names, count);
+	if (nearest != NULL)
+		return err_hint(l->err, "did you mean [%s%s]?", nearest,
+				config_section_find(nearest)->labelled ? " LABEL" : "");
+	return err_hint(l->err, "agent.conf(5) has all sections: lifeboat help agent.conf");
+}
+
+static int unknown_key(struct loading *l, const struct config_section *kind,
+		       const struct inifile_section *s, const struct inifile_entry *e)
+{
+	const char *names[64];
+	const struct config_key *elsewhere = NULL;
+	size_t count = 0;
+	struct buf all;
+	int done = 0;
+	buf_init(&all, ERR_HINT_BYTES);
+	for (size_t i = 0; i < config_key_count && count < 64; i++) {
+		if (strcmp(config_keys[i].section, kind->name) == 0) {
+			names[count] = config_keys[i].key;
+			if (done == 0)
+				done = buf_printf(&all, l->err, "%s%s", count > 0 ? ", " : "",
+						  names[count]);
+			count++;
+		} else if (strcmp(config_keys[i].key, e->key) == 0) {
+			elsewhere = &config_keys[i];
+		}
+	}
+	err_set(l->err, ERR_CONFIG, "%s:%u: unknown key '%s' in [%s]", l->config->path, e->line,
+		e->key, s->name);
+	const char *nearest = names_nearest(e->key, names, count);
+	if (nearest != NULL)
+		err_hint(l->err, "did you mean '%s'?", nearest);
+	else if (elsewhere != NULL)
+		err_hint(l->err, "'%s' belongs in [%s%s]", e->key, elsewhere->section,
+			 config_section_find(elsewhere->section)->labelled ? " LABEL" : "");
+	else
+		err_hint(l->err, "the keys of [%s] are: %s", kind->name, buf_text(&all));
+	buf_done(&all);
+	return -1;
+}
+
+static bool is_label(const char *text)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	return text[0] != '\0' && text[0] != '-' && text[strspn(text, allowed)] == '\0';
+}
+
+static int add_instance(struct loading *l, const struct instance *new)
+{
+	void *grown = reallocarray(l->instances, l->count + 1, sizeof *l->instances);
+	if (grown == NULL)
+		return err_nomem(l->err, "the configuration");
+	l->instances = grown;
+	l->instances[l->count++] = *new;
+	return 0;
+}
+
+/* `label` is what follows the section's first word, "" if nothing does. */
+static int check_label(struct loading *l, const struct config_section *kind,
+		       const struct inifile_section *s, const char *label)
+{
+	const char *path = l->config->path;
+	if (!kind->labelled) {
+		if (label[0] == '\0')
+			return 0;
+		err_set(l->err, ERR_CONFIG, "%s:%u: [%s] takes no label", path, s->line,
+			kind->name);
+		return err_hint(l->err, "write [%s]", kind->name);
+	}
+	if (label[0] == '\0') {
+		err_set(l->err, ERR_CONFIG, "%s:%u: [%s] needs a label", path, s->line, kind->name);
+		return err_hint(l->err, "write [%s NAME]", kind->name);
+	}
+	if (!is_label(label)) {
+		err_set(l->err, ERR_CONFIG, "%s:%u: '%s' is not a label", path, s->line, label);
+		return err_hint(l->err, "use letters, digits, '_' and '-'");
+	}
+	for (size_t i = 0; i < l->count; i++) {
+		const struct instance *other = &l->instances[i];
+		if (other->kind != kind)
+			continue;
+		CLEANUP(freep) char *mine = NULL;
+		CLEANUP(freep) char *theirs = NULL;
+		if (config_env_name(kind->name, label, "", &mine, l->err) < 0 ||
+		    config_env_name(kind->name, other->label, "", &theirs, l->err) < 0)
+			return -1;
+		if (strcmp(mine, theirs) == 0)
+			return err_set(l->err, ERR_CONFIG,
+				       "%s:%u: the labels of [%s] and of [%s] in line %u are the "
+				       "same in the environment",
+				       path, s->line, s->name, other->in_file->name,
+				       other->in_file->line);
+	}
+	return 0;
+}
+
+static int add_file_section(struct loading *l, const struct inifile_section *s)
+{
+	CLEANUP(freep) char *word = NULL;
+	size_t len = strcspn(s->name, " \t");
+	if (str_dupn(s->name, len, &word, l->err) < 0)
+		return -1;
+	const char *label = s->name + len + strspn(s->name + len, " \t");
+	const struct config_section *kind = config_section_find(word);
+	if (kind == NULL)
+		return unknown_section(l, s, word);
+	if (check_label(l, kind, s, label) < 0)
+		return -1;
+	for (size_t i = 0; i < s->count; i++)
+		if (config_key_find(kind->name, s->entries[i].key) == NULL)
+			return unknown_key(l, kind, s, &s->entries[i]);
+	return add_instance(
+	    l,
+	    &(struct instance){.kind = kind, .label = kind->labelled ? label : NULL, .in_file = s});
+}
+
+static void *in_config(struct config *c, size_t offset)
+{
+	return (char *)c + offset;
+}
+
+/* Gives each instance its place in the config: in the arrays too, now that their lengths are
+ * known. */
+static int place_instances(struct loading *l)
+{
+	for (size_t s = 0; s < config_section_count; s++) {
+		const struct config_section *kind = &config_sections[s];
+		size_t count = 0, next = 0;
+		for (size_t i = 0; i < l->count; i++)
+			count += l->instances[i].kind == kind;
+		if (!kind->labelled && count == 0 &&
+		    add_instance(l, &(struct instance){.kind = kind}) < 0)
+			return -1;
+		if (kind->labelled && count > 0) {
+			void *array = calloc(count, kind->item_bytes);
+			if (array == NULL)
+				return err_nomem(l->err, "the configuration");
+			memcpy(in_config(l->config, kind->offset), &array, sizeof array);
+			memcpy(in_config(l->config, kind->count_offset), &count, sizeof count);
+		}
+		for (size_t i = 0; i < l->count; i++) {
+			struct instance *in = &l->instances[i];
+			if (in->kind != kind)
+				continue;
+			in->at = in_config(l->config, kind->offset);
+			if (!kind->labelled) {
+				if (kind->component)
+					*(bool *)((char *)in->at + kind->enabled_offset) =
+					    in->in_file != NULL;
+				continue;
+			}
+			char *array;
+			memcpy(&array, in->at, sizeof array);
+			in->at = array + kind->item_bytes * next++;
+			if (str_dup(in->label, in->at, l->err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int arrange(struct loading *l)
+{
+	for (size_t i = 0; i < l->file->count; i++)
+		if (add_file_section(l, &l->file->sections[i]) < 0)
+			return -1;
+	return place_instances(l);
+}
+
+/* ---- values ---- */
+
+static const char *lookup(void *ctx, const char *name)
+{
+	const struct loading *l = ctx;
+	const char *value = getenv(name);
+	return value != NULL ? value : env_file_get(l->env, name);
+}
+
+static const struct inifile_entry *entry_find(const struct instance *in, const char *key)
+{
+	if (in->in_file != NULL)
+		for (size_t i = 0; i < in->in_file->count; i++)
+			if (strcmp(in->in_file->entries[i].key, key) == 0)
+				return &in->in_file->entries[i];
+	return NULL;
+}
+
+static int missing(struct loading *l, const struct instance *in, const struct config_key *key)
+{
+	if (in->in_file == NULL) {
+		err_set(l->err, ERR_CONFIG, "%s: there is no section [%s]", l->config->path,
+			in->kind->name);
+		return err_hint(l->err, "begin it with [stack] and name = NAME");
+	}
+	err_set(l->err, ERR_CONFIG, "%s:%u: [%s] has no '%s'", l->config->path, in->in_file->line,
+		in->in_file->name, key->key);
+	return err_hint(l->err, "add a line: %s = %s", key->key, key->example);
+}
+
+static int set_from_file(struct loading *l, const struct instance *in, const struct config_key *key,
+			 const struct inifile_entry *e)
+{
+	struct expand_opts opts = {.lookup = lookup,
+				   .ctx = l,
+				   .strict = true,
+				   .url =
+				       key->type == CONFIG_SECRET_URL || key->type == CONFIG_URL};
+	char *text = NULL;
+	int done = expand(e->value, &opts, &text, l->err);
+	if (done == 0)
+		done = config_value_set(key, in->at, text, l->folder, l->err);
+	secret_wipe(text);
+	if (done < 0)
+		err_wrap(l->err, "%s:%u: '%s' in [%s]", l->config->path, e->line, key->key,
+			 in->in_file->name);
+	return done;
+}
+
+/* A variable that would put a value into a section that is not there. */
+static int override_without_section(struct loading *l, const struct instance *in, const char *name)
+{
+	err_set(l->err, ERR_CONFIG, "%s is set, but %s has no section [%s]", name, l->config->path,
+		in->kind->name);
+	return err_hint(l->err, "add the line [%s]", in->kind->name);
+}
+
+static int load_key(struct loading *l, const struct instance *in, const struct config_key *key)
+{
+	CLEANUP(freep) char *name = NULL;
+	char *from_env = NULL;
+	const struct inifile_entry *e = entry_find(in, key->key);
+	if (config_env_name(key->section, in->label, key->key, &name, l->err) < 0 ||
+	    strlist_push(&l->env_names, name, l->err) < 0 ||
+	    config_env_value(name, &from_env, l->err) < 0)
+		return -1;
+	bool absent = in->kind->component && in->in_file == NULL;
+	int done = 0;
+	if (from_env != NULL && absent) {
+		done = override_without_section(l, in, name);
+	} else if (from_env != NULL) {
+		done = config_value_set(key, in->at, from_env, l->folder, l->err);
+		if (done < 0)
+			err_wrap(l->err, "%s", name);
+	} else if (e != NULL) {
+		done = set_from_file(l, in, key, e);
+	} else if (!absent && key->required) {
+		done = missing(l, in, key);
+	} else if (key->fallback != NULL) {
+		done = config_value_set(key, in->at, key->fallback, l->folder, l->err);
+	}
+	secret_wipe(from_env);
+	return done;
+}
+
+/* Reads the .env files that a comma-separated list names, each relative to agent.conf. */
+static int read_env_files(struct loading *l)
+{
+	const char *rest = l->config->stack.env_file;
+	while (rest != NULL && *rest != '\0') {
+		rest += strspn(rest, " ,\t\n");
+		size_t len = strcspn(rest, ",\n");
+		size_t trimmed = len;
+		while (trimmed > 0 && (rest[trimmed - 1] == ' ' || rest[trimmed - 1] == '\t'))
+			trimmed--;
+		if (trimmed == 0)
+			break;
+		CLEANUP(freep) char *path = NULL;
+		if (str_printf(&path, l->err, "%s%s%.*s", *rest == '/' ? "" : l->folder,
+			       *rest == '/' ? "" : "/", (int)trimmed, rest) < 0)
+			return -1;
+		if (env_file_read(l->env, path, l->err) < 0) {
+			if (l->err->code == ERR_ABSENT || l->err->code == ERR_IO)
+				l->err->code = ERR_CONFIG;
+			return err_wrap(l->err, "env_file");
+		}
+		rest += len;
+	}
+	return 0;
+}
+
+static int load_values(struct loading *l)
+{
+	/* The .env files first: everything else may use what they say. */
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->instances[i].kind->name, "stack") == 0 &&
+		    load_key(l, &l->instances[i], config_key_find("stack", "env_file")) < 0)
+			return -1;
+	if (read_env_files(l) < 0)
+		return -1;
+	for (size_t i = 0; i < l->count; i++)
+		for (size_t k = 0; k < config_key_count; k++)
+			if (strcmp(config_keys[k].section, l->instances[i].kind->name) == 0 &&
+			    strcmp(config_keys[k].key, "env_file") != 0 &&
+			    load_key(l, &l->instances[i], &config_keys[k]) < 0)
+				return -1;
+	for (size_t i = 0; i < l->config->volume_count; i++) {
+		struct config_volume *v = &l->config->volumes[i];
+		if (v->name == NULL && str_dup(v->label, &v->name, l->err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_environment(struct loading *l)
+{
+	if (strlist_push(&l->env_names, "LIFEBOAT_CONFIG", l->err) < 0)
+		return -1;
+#ifdef LIFEBOAT_FAULTS
+	if (strlist_push(&l->env_names, "LIFEBOAT_FAULT", l->err) < 0)
+		return -1;
+#endif
+	return config_env_check(&l->env_names, l->err);
+}
+
+/* ---- a password that everyone may read ---- */
+
+/* Is there a password in it that does not come from a ${…}? */
+static bool has_literal_password(const char *url)
+{
+	size_t from, to;
+	if (!expand_userinfo(url, &from, &to))
+		return strcasestr(url, "password=") != NULL;
+	const char *colon = memchr(url + from, ':', to - from);
+	return colon != NULL && colon + 1 < url + to && colon[1] != '$';
+}
+
+static int warn_of_readers(struct loading *l)
+{
+	struct stat st;
+	if (stat(l->config->path, &st) < 0 || (st.st_mode & S_IROTH) == 0)
+		return 0;
+	for (size_t i = 0; i < l->count; i++) {
+		const struct instance *in = &l->instances[i];
+		for (size_t k = 0; in->in_file != NULL && k < in->in_file->count; k++) {
+			const struct inifile_entry *e = &in->in_file->entries[k];
+			const struct config_key *key = config_key_find(in->kind->name, e->key);
+			if (key->type == CONFIG_SECRET_URL && has_literal_password(e->value))
+				return strlist_pushf(
+				    &l->config->warnings, l->err,
+				    "%s:%u: there is a password in a file that everyone may read "
+				    "(chmod 600 it, or write ${NAME} and name an env_file)",
+				    l->config->path, e->line);
+		}
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static void loading_done(struct loading *l)
+{
+	inifile_free(l->file);
+	env_file_free(l->env);
+	free(l->folder);
+	free(l->instances);
+	strlist_done(&l->env_names);
+	config_free(l->config);
+}
+
+int config_load(const char *path, struct config **ret, struct err *err)
+{
+	CLEANUP(loading_done) struct loading l = {.err = err};
+	l.config = mem_zalloc(sizeof *l.config, "the configuration", err);
+	if (l.config == NULL || find_path(path, &l.config->path, err) < 0 ||
+	    find_folder(l.config->path, &l.folder, err) < 0 || env_file_new(&l.env, err) < 0 ||
+	    read_file(&l) < 0 || arrange(&l) < 0 || load_values(&l) < 0 ||
+	    check_environment(&l) < 0 || warn_of_readers(&l) < 0)
+		return -1;
+	*ret = l.config;
+	l.config = NULL;
+	return 0;
+}
+
+static void free_section(const struct config_section *kind, void *at)
+{
+	for (size_t k = 0; k < config_key_count; k++)
+		if (strcmp(config_keys[k].section, kind->name) == 0)
+			config_value_done(&config_keys[k], at);
+}
+
+void config_free(struct config *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t s = 0; s < config_section_count; s++) {
+		const struct config_section *kind = &config_sections[s];
+		if (!kind->labelled) {
+			free_section(kind, in_config(c, kind->offset));
+			continue;
+		}
+		char *array;
+		size_t count;
+		memcpy(&array, in_config(c, kind->offset), sizeof array);
+		memcpy(&count, in_config(c, kind->count_offset), sizeof count);
+		for (size_t i = 0; i < count; i++) {
+			char **label = (void *)(array + kind->item_bytes * i);
+			free(*label);
+			free_section(kind, label);
+		}
+		free(array);
+	}
+	strlist_done(&c->warnings);
+	free(c->path);
+	free(c);
+}
+
+int config_store_find(const struct config *c, const char *label, const struct config_store **ret,
+		      struct err *err)
+{
+	if (c->store_count == 0) {
+		err_set(err, ERR_CONFIG, "%s has no store", c->path);
+		return err_hint(err, "add a section: [store local] with url = file:///var/backups");
+	}
+	for (size_t i = 0; i < c->store_count; i++) {
+		if (label == NULL || strcmp(c->stores[i].label, label) == 0) {
+			*ret = &c->stores[i];
+			return 0;
+		}
+	}
+	struct buf all;
+	buf_init(&all, ERR_HINT_BYTES);
+	bool fits = true;
+	for (size_t i = 0; i < c->store_count; i++)
+		fits = fits &&
+		       buf_printf(&all, err, "%s%s", i > 0 ? ", " : "", c->stores[i].label) == 0;
+	err_set(err, ERR_USAGE, "there is no store '%s' in %s", label, c->path);
+	err_hint(err, "its stores are: %s", buf_text(&all));
+	buf_done(&all);
+	return -1;
+}
+
+int config_require_component(const struct config *c, struct err *err)
+{
+	if (c->postgres.enabled || c->redis.enabled || c->pgbouncer.enabled || c->volume_count > 0)
+		return 0;
+	err_set(err, ERR_CONFIG, "%s names nothing to back up", c->path);
+	return err_hint(err, "add a section: [postgres], [redis], [pgbouncer] or [volume NAME]");
+}

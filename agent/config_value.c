@@ -1,0 +1,312 @@
+#include "agent/config_keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include "agent/format.h"
+#include "base/expand.h"
+#include "base/file.h"
+#include "base/names.h"
+
+#define ZONES "/usr/share/zoneinfo/"
+
+static void *field(const struct config_key *key, void *at)
+{
+	return (char *)at + key->offset;
+}
+
+void config_value_done(const struct config_key *key, void *at)
+{
+	switch (key->type) {
+	case CONFIG_SECRET_URL:
+		secret_done(field(key, at));
+		break;
+	case CONFIG_TEXT:
+	case CONFIG_NAME:
+	case CONFIG_VOLUME:
+	case CONFIG_CHOICE:
+	case CONFIG_PATH:
+	case CONFIG_URL:
+	case CONFIG_ZONE: {
+		char **text = field(key, at);
+		free(*text);
+		*text = NULL;
+		break;
+	}
+	case CONFIG_DURATION:
+	case CONFIG_SIZE:
+	case CONFIG_COUNT:
+	case CONFIG_LEVEL:
+		break;
+	}
+}
+
+static int set_text(const struct config_key *key, void *at, const char *text, struct err *err)
+{
+	char **to = field(key, at), *copy;
+	if (str_dup(text, &copy, err) < 0)
+		return -1;
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+/* The one mistake that names, numbers and paths have in common. */
+static int hint_quotes(const char *text, struct err *err)
+{
+	if (text[0] == '"' || text[0] == '\'')
+		return err_hint(err, "write it without quotes");
+	if (strstr(text, " #") != NULL)
+		return err_hint(err, "behind a value a comment begins with ' ;'");
+	return -1;
+}
+
+static bool is_name(const char *text)
+{
+	size_t len = 0;
+	while (isalnum((unsigned char)text[len]) || text[len] == '_' || text[len] == '-')
+		len++;
+	return len > 0 && len <= 64 && text[len] == '\0' && text[0] != '-';
+}
+
+static bool is_volume(const char *text)
+{
+	size_t len = 0;
+	while (isalnum((unsigned char)text[len]) || (text[len] != '\0' && strchr("_.-", text[len])))
+		len++;
+	return len > 0 && len <= 200 && text[len] == '\0' && text[0] != '.' && text[0] != '-';
+}
+
+static int check_name(const char *text, bool ok, const char *allowed, struct err *err)
+{
+	if (ok)
+		return 0;
+	err_set(err, ERR_CONFIG, "'%s' is not a name: %s", text, allowed);
+	return hint_quotes(text, err);
+}
+
+/* The words of key->choices as an array; returns how many. */
+static size_t split_choices(const struct config_key *key, struct strlist *ret, struct err *err)
+{
+	for (const char *word = key->choices; *word != '\0';) {
+		size_t len = strcspn(word, " ");
+		if (strlist_pushf(ret, err, "%.*s", (int)len, word) < 0)
+			break;
+		word += len + strspn(word + len, " ");
+	}
+	return ret->count;
+}
+
+static void strlist_donep(struct strlist *l)
+{
+	strlist_done(l);
+}
+
+static int check_choice(const struct config_key *key, const char *text, struct err *err)
+{
+	CLEANUP(strlist_donep) struct strlist words = {0};
+	struct buf all;
+	if (split_choices(key, &words, err) == 0)
+		return -1;
+	if (strlist_has(&words, text))
+		return 0;
+	buf_init(&all, 1024);
+	for (size_t i = 0; i < words.count; i++) {
+		const char *before = i == 0 ? "" : i + 1 < words.count ? ", " : " or ";
+		if (buf_printf(&all, err, "%s'%s'", before, words.items[i]) < 0) {
+			buf_done(&all);
+			return -1;
+		}
+	}
+	err_set(err, ERR_CONFIG, "'%s' is not %s", text, buf_text(&all));
+	buf_done(&all);
+	const char *nearest = names_nearest(text, (const char *const *)words.items, words.count);
+	return nearest != NULL ? err_hint(err, "did you mean '%s'?", nearest)
+			       : hint_quotes(text, err);
+}
+
+static const char *url_form(const struct config_key *key)
+{
+	if (strncmp(key->choices, "postgresql", 10) == 0)
+		return "postgresql://user:password@host:port/database";
+	return strncmp(key->choices, "redis", 5) == 0 ? "redis://:password@host:port/0"
+						      : "file:///absolute/folder";
+}
+
+/* Says nothing of the value but its scheme: the rest may be secret. */
+static int check_url(const struct config_key *key, const char *text, struct err *err)
+{
+	CLEANUP(strlist_donep) struct strlist schemes = {0};
+	const char *colon = strstr(text, "://");
+	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+	bool is_scheme = len > 0 && len <= 16;
+	for (size_t i = 0; i < len; i++)
+		is_scheme = is_scheme && isalnum((unsigned char)text[i]);
+	if (split_choices(key, &schemes, err) == 0)
+		return -1;
+	if (!is_scheme) {
+		err_set(err, ERR_CONFIG, "not a URL");
+		return err_hint(err, "write %s%s", url_form(key),
+				text[0] == '"' || text[0] == '\'' ? ", without quotes" : "");
+	}
+	bool known = false;
+	for (size_t i = 0; i < schemes.count; i++)
+		known = known || (strlen(schemes.items[i]) == len &&
+				  strncasecmp(schemes.items[i], text, len) == 0);
+	if (!known) {
+		err_set(err, ERR_CONFIG, "a URL that begins with '%.*s://'", (int)len, text);
+		return err_hint(err, "write %s", url_form(key));
+	}
+	for (const char *c = text; *c != '\0'; c++) {
+		if (isspace((unsigned char)*c) || iscntrl((unsigned char)*c)) {
+			err_set(err, ERR_CONFIG, "a URL with a space or a control character in it");
+			return err_hint(err, "write a space as %%20; behind a value a comment "
+					     "begins with ' ;'");
+		}
+	}
+	return 0;
+}
+
+static int check_plain_url(const struct config_key *key, const char *text, struct err *err)
+{
+	size_t from, to;
+	if (check_url(key, text, err) < 0)
+		return -1;
+	if (expand_userinfo(text, &from, &to))
+		return err_set(err, ERR_CONFIG, "a URL with a user or password in it");
+	if (strncasecmp(text, "file://", 7) == 0 && text[7] != '/') {
+		err_set(err, ERR_CONFIG, "'%s' is not the URL of an absolute folder", text);
+		return err_hint(err, "write three slashes: file:///var/backups");
+	}
+	return 0;
+}
+
+static int check_zone(const char *text, struct err *err)
+{
+	if (strcmp(text, "UTC") == 0)
+		return 0;
+	CLEANUP(freep) char *path = NULL;
+	if (str_printf(&path, err, ZONES "%s", text) < 0)
+		return -1;
+	if (text[0] == '\0' || text[0] == '/' || strstr(text, "..") != NULL || !file_exists(path)) {
+		err_set(err, ERR_CONFIG, "there is no time zone '%s'", text);
+		if (!file_exists(ZONES "Europe/Berlin"))
+			return err_hint(err, "install the package tzdata, or write UTC");
+		return err_hint(err, "write it as in " ZONES ": Europe/Berlin");
+	}
+	return 0;
+}
+
+static int set_path(const struct config_key *key, void *at, const char *text, const char *folder,
+		    struct err *err)
+{
+	CLEANUP(freep) char *absolute = NULL;
+	if (text[0] == '\0')
+		return err_set(err, ERR_CONFIG, "an empty path");
+	if (text[0] == '"' || text[0] == '\'') {
+		err_set(err, ERR_CONFIG, "a path that begins with a quote");
+		return hint_quotes(text, err);
+	}
+	if (text[0] != '/' && str_printf(&absolute, err, "%s/%s", folder, text) < 0)
+		return -1;
+	return set_text(key, at, absolute != NULL ? absolute : text, err);
+}
+
+static int check_bounds(const struct config_key *key, const char *text, uint64_t n, struct err *err)
+{
+	if ((key->min == 0 && key->max == 0) ||
+	    (n >= (uint64_t)key->min && n <= (uint64_t)key->max))
+		return 0;
+	char low[FORMAT_BYTES], high[FORMAT_BYTES];
+	if (key->type == CONFIG_DURATION)
+		return err_set(err, ERR_CONFIG, "'%s' is not between %s and %s", text,
+			       format_duration(key->min, low), format_duration(key->max, high));
+	if (key->type == CONFIG_SIZE)
+		return err_set(err, ERR_CONFIG, "'%s' is not between %s and %s", text,
+			       format_size((uint64_t)key->min, low),
+			       format_size((uint64_t)key->max, high));
+	return err_set(err, ERR_CONFIG, "'%s' is not between %lld and %lld", text,
+		       (long long)key->min, (long long)key->max);
+}
+
+static int set_number(const struct config_key *key, void *at, const char *text, struct err *err)
+{
+	if (key->type == CONFIG_DURATION) {
+		int64_t ms;
+		if (format_parse_duration(text, &ms, err) < 0 ||
+		    check_bounds(key, text, (uint64_t)ms, err) < 0)
+			return -1;
+		memcpy(field(key, at), &ms, sizeof ms);
+		return 0;
+	}
+	if (key->type == CONFIG_SIZE) {
+		uint64_t bytes;
+		if (format_parse_size(text, &bytes, err) < 0 ||
+		    check_bounds(key, text, bytes, err) < 0)
+			return -1;
+		memcpy(field(key, at), &bytes, sizeof bytes);
+		return 0;
+	}
+	char *rest;
+	errno = 0;
+	unsigned long n = strtoul(text, &rest, 10);
+	if (!isdigit((unsigned char)text[0]) || *rest != '\0' || errno != 0 || n > 1000000) {
+		err_set(err, ERR_CONFIG, "'%s' is not a number between %lld and %lld", text,
+			(long long)key->min, (long long)key->max);
+		return hint_quotes(text, err);
+	}
+	if (check_bounds(key, text, n, err) < 0)
+		return -1;
+	int level = (int)n;
+	unsigned count = (unsigned)n;
+	if (key->type == CONFIG_LEVEL)
+		memcpy(field(key, at), &level, sizeof level);
+	else
+		memcpy(field(key, at), &count, sizeof count);
+	return 0;
+}
+
+int config_value_set(const struct config_key *key, void *at, const char *text, const char *folder,
+		     struct err *err)
+{
+	int ok = 0;
+	switch (key->type) {
+	case CONFIG_SECRET_URL:
+		return check_url(key, text, err) < 0 ? -1 : secret_set(field(key, at), text, err);
+	case CONFIG_PATH:
+		return set_path(key, at, text, folder, err);
+	case CONFIG_DURATION:
+	case CONFIG_SIZE:
+	case CONFIG_COUNT:
+	case CONFIG_LEVEL:
+		return set_number(key, at, text, err);
+	case CONFIG_NAME:
+		ok = check_name(text, is_name(text),
+				"at most 64 letters, digits, '_' and '-', not beginning with '-'",
+				err);
+		break;
+	case CONFIG_VOLUME:
+		ok = check_name(text, is_volume(text),
+				"at most 200 letters, digits, '_', '.' and '-', "
+				"not beginning with '.' or '-'",
+				err);
+		break;
+	case CONFIG_CHOICE:
+		ok = check_choice(key, text, err);
+		break;
+	case CONFIG_URL:
+		ok = check_plain_url(key, text, err);
+		break;
+	case CONFIG_ZONE:
+		ok = check_zone(text, err);
+		break;
+	case CONFIG_TEXT:
+		if (text[0] == '\0')
+			ok = err_set(err, ERR_CONFIG, "an empty value");
+		break;
+	}
+	return ok < 0 ? -1 : set_text(key, at, text, err);
+}
