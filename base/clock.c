@@ -69,11 +69,18 @@ char *clock_basic(int64_t wall_ms, char out[CLOCK_TEXT_BYTES])
 int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms, struct err *err)
 {
 	struct tm tm = {0};
-	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (end == NULL || *end != '\0' || strlen(text) != strlen("2026-11-23T02:00:00Z"))
+	char again[CLOCK_TEXT_BYTES] = "";
+	int64_t ms = 0;
+	/* strptime takes a 31 February, spaces and signs: what counts is that the time is written
+	 * back the same. */
+	if (strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) != NULL) {
+		ms = (int64_t)timegm(&tm) * 1000;
+		clock_rfc3339(ms, again);
+	}
+	if (again[0] == '\0' || strcmp(again, text) != 0)
 		return err_set(err, ERR_CORRUPT, "'%.40s' is not a time like 2026-11-23T02:00:00Z",
 			       text);
-	*ret_wall_ms = (int64_t)timegm(&tm) * 1000;
+	*ret_wall_ms = ms;
 	return 0;
 }
 

@@ -76,8 +76,8 @@ static int make_name(const char *stack, const char *id, const char *suffix, char
 	if (!catalog_id_is_valid(id))
 		return err_set(err, ERR_USAGE, "'%.40s' is not the id of a backup", id);
 	int needed = snprintf(name, sizeof name, "%s-%s%s", stack, id, suffix);
-	if (needed < 0 || (size_t)needed >= sizeof name || !store_name_is_valid(name) ||
-	    !catalog_name_parse(stack, name, &parts))
+	if (needed < 0 || (size_t)needed >= sizeof name || !store_name_is_valid(stack) ||
+	    !store_name_is_valid(name) || !catalog_name_parse(stack, name, &parts))
 		return err_set(err, ERR_USAGE, "'%.220s' can't be the name of a stack", stack);
 	memcpy(out, name, (size_t)needed + 1);
 	return 0;
