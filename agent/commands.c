@@ -20,6 +20,57 @@ const struct cli_option cli_global_options[] = {
     NONE,
 };
 
+#define STORE_OPTION                                                                               \
+	{                                                                                          \
+		.name = "store", .value = "NAME",                                                  \
+		.help = "the store, by the label of its section; without it the first one"         \
+	}
+
+#define ONLY_OPTION                                                                                \
+	{                                                                                          \
+		.name = "only", .value = "COMPONENTS", .list = true,                               \
+		.complete = CLI_COMPLETE_COMPONENT,                                                \
+		.help = "only these: postgres, redis, pgbouncer, volumes, or labels of volumes"    \
+	}
+
+static const struct cli_option backup_options[] = {
+    {.name = "label", .value = "TEXT", .help = "a note that list and show print"},
+    ONLY_OPTION,
+    {.name = "pin", .help = "prune never deletes this backup"},
+    NONE,
+};
+
+static const struct cli_option store_options[] = {STORE_OPTION, NONE};
+
+static const struct cli_option verify_options[] = {
+    {.name = "all", .help = "every backup in the store"},
+    STORE_OPTION,
+    NONE,
+};
+
+static const struct cli_option restore_options[] = {
+    {.name = "dry-run", .help = "say what would be made and what stands in the way; make nothing"},
+    {.name = "as",
+     .value = "NAME",
+     .help = "name the fresh volumes <volume>_NAME instead of <volume>_<id>"},
+    ONLY_OPTION,
+    {.name = "database", .value = "NAME", .help = "only this database, with all roles"},
+    {.name = "table",
+     .value = "SCHEMA.TABLE",
+     .help = "only the rows of this table, with its indexes and without foreign keys; the other "
+	     "tables of the database stay empty"},
+    {.name = "up", .help = "leave the servers running on the fresh volumes"},
+    {.name = "keep-failed", .help = "leave the volumes although the proof failed"},
+    STORE_OPTION,
+    NONE,
+};
+
+static const struct cli_option prune_options[] = {
+    {.name = "dry-run", .help = "say what would be removed and why; remove nothing"},
+    STORE_OPTION,
+    NONE,
+};
+
 static const struct cli_option help_options[] = {
     {.name = "man",
      .value = "PAGE",
@@ -34,6 +85,100 @@ static const struct cli_option help_options[] = {
 
 /* In the order in which they are met: first what every night needs, then what a bad day needs. */
 const struct cli_command cli_commands[] = {
+    {.name = "check",
+     .run = cmd_check,
+     .summary = "would a backup work? asks everything, takes nothing",
+     .description =
+	 "Asks every server and store what a backup would ask: reachability, passwords, versions, "
+	 "rights, tools, space. Names what the configured role can't take, and leftovers of killed "
+	 "jobs. Every finding is told, not only the first."},
+    {.name = "backup",
+     .run = cmd_backup,
+     .summary = "takes one backup of the whole stack",
+     .description =
+	 "Dumps every PostgreSQL database with its roles and configuration, saves Redis, collects "
+	 "PgBouncer's configuration and plain volumes, and writes one archive to the first "
+	 "store.\n\n"
+	 "Nothing is visible in the store until everything has succeeded: the sidecar, written "
+	 "last, is the commit. A backup that failed leaves earlier ones untouched.",
+     .options = backup_options,
+     .examples = "lifeboat backup\tthe nightly backup\n"
+		 "lifeboat backup --pin --label 'before 2.0'\tone that stays"},
+    {.name = "list",
+     .run = cmd_list,
+     .summary = "what backups there are",
+     .description = "Lists the backups of the stack in a store, newest first, told from their "
+		    "sidecars alone.",
+     .options = store_options},
+    {.name = "show",
+     .run = cmd_show,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "what one backup holds: tables, rows, keys",
+     .description =
+	 "Reads the manifest at the end of the archive: databases with their tables, "
+	 "exact row counts and digests, Redis keys, configuration files, drills.\n\n"
+	 "BACKUP is an id, a unique beginning of one, 'latest' (the default) or 'proven' "
+	 "for the newest one that passed a drill.",
+     .options = store_options},
+    {.name = "verify",
+     .run = cmd_verify,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "reads back every byte and checks every hash",
+     .description = "Reads the whole archive and checks every frame, member, stream and the "
+		    "archive itself against their recorded hashes. This proves the bytes; whether "
+		    "they restore, only a drill tells.",
+     .options = verify_options,
+     .examples = "lifeboat verify --all\tevery backup in the store"},
+    {.name = "restore",
+     .run = cmd_restore,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "into fresh volumes, booted and proved",
+     .description =
+	 "Restores into fresh volumes, never over existing ones. Servers are booted on them, and "
+	 "after a restart their contents are compared with what the dump itself held: rows and "
+	 "digests of every table, sequences, large objects, keys of every Redis database, a query "
+	 "through the restored PgBouncer with the application's own password. Then the servers are "
+	 "stopped and the volumes stay.\n\n"
+	 "If the restore or its proof fails, everything that it made is removed.",
+     .options = restore_options,
+     .examples = "lifeboat restore --dry-run\twhat would happen\n"
+		 "lifeboat restore proven --as before_migration\tthe newest proven backup\n"
+		 "lifeboat restore --database hdms_db --up\tone database, to look into"},
+    {.name = "drill",
+     .run = cmd_drill,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "restores, proves, throws away, writes evidence",
+     .description =
+	 "Restores a backup into volumes that are thrown away and proves it as restore does. Then "
+	 "comes the negative control: a row and a key are removed, and the same proof must now "
+	 "fail; if it does not notice, the outcome is 'could not verify'. How long the restore "
+	 "took "
+	 "and how old the data was is written as evidence beside the archive.\n\n"
+	 "Exit status 0: proven. 1: failed. 2: could not verify.",
+     .options = store_options},
+    {.name = "prune",
+     .run = cmd_prune,
+     .summary = "deletes what the keep rules no longer want",
+     .description = "Applies the store's keep rules. An unproven backup never pushes out a proven "
+		    "one; the newest, the newest proven and pinned backups are never deleted. Also "
+		    "removes leftovers of killed jobs.",
+     .options = prune_options},
+    {.name = "status",
+     .run = cmd_status,
+     .summary = "is it safe now? for people and monitors",
+     .description =
+	 "The newest backup and the newest proven one, and their ages.\n\n"
+	 "Exit status 0: the newest is not failed and there is a proven one. 1: there is "
+	 "no backup, or the newest failed its drill. 2: none has been proved yet.",
+     .options = store_options},
     {.name = "version",
      .run = cmd_version,
      .no_config = true,

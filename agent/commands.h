@@ -6,6 +6,15 @@
 
 #include "agent/app.h"
 
+int cmd_backup(struct app *app, struct err *err) MUST_USE;
+int cmd_check(struct app *app, struct err *err) MUST_USE;
+int cmd_drill(struct app *app, struct err *err) MUST_USE;
+int cmd_list(struct app *app, struct err *err) MUST_USE;
+int cmd_prune(struct app *app, struct err *err) MUST_USE;
+int cmd_restore(struct app *app, struct err *err) MUST_USE;
+int cmd_show(struct app *app, struct err *err) MUST_USE;
+int cmd_status(struct app *app, struct err *err) MUST_USE;
+int cmd_verify(struct app *app, struct err *err) MUST_USE;
 int cmd_help(struct app *app, struct err *err) MUST_USE;
 int cmd_version(struct app *app, struct err *err) MUST_USE;
 

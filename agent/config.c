@@ -6,30 +6,20 @@
 #include <unistd.h>
 #include "agent/config_env.h"
 #include "agent/config_keys.h"
+#include "agent/config_layout.h"
 #include "base/env_file.h"
 #include "base/expand.h"
 #include "base/file.h"
 #include "base/inifile.h"
-#include "base/names.h"
 
 enum { CONFIG_MAX_BYTES = 1 << 20 };
-
-/* One section as it will be read: every one that agent.conf has, and the plain ones that it leaves
- * out, for their defaults. */
-struct instance {
-	const struct config_section *kind;
-	const char *label;                     /* NULL: the section takes none */
-	const struct inifile_section *in_file; /* NULL: left out */
-	void *at;
-};
 
 struct loading {
 	struct config *config;
 	struct inifile *file;
 	struct env_file *env;
 	char *folder; /* absolute, of agent.conf */
-	struct instance *instances;
-	size_t count;
+	struct config_layout layout;
 	struct strlist env_names;
 	struct err *err;
 };
@@ -82,186 +72,6 @@ static int read_file(struct loading *l)
 	return done;
 }
 
-/* ---- its sections and keys against the table ---- */
-
-static int unknown_section(struct loading *l, const struct inifile_section *s, const char *word)
-{
-	const char *names[16];
-	size_t count = 0;
-	for (; count < config_section_count && count < 16; count++)
-		names[count] = config_sections[count].name;
-	err_set(l->err, ERR_CONFIG, "%s:%u: unknown section [%s]", l->config->path, s->line,
-		s->name);
-	const char *nearest = names_nearest(word, names, count);
-	if (nearest != NULL)
-		return err_hint(l->err, "did you mean [%s%s]?", nearest,
-				config_section_find(nearest)->labelled ? " LABEL" : "");
-	return err_hint(l->err, "agent.conf(5) has all sections: lifeboat help agent.conf");
-}
-
-static int unknown_key(struct loading *l, const struct config_section *kind,
-		       const struct inifile_section *s, const struct inifile_entry *e)
-{
-	const char *names[64];
-	const struct config_key *elsewhere = NULL;
-	size_t count = 0;
-	struct buf all;
-	int done = 0;
-	buf_init(&all, ERR_HINT_BYTES);
-	for (size_t i = 0; i < config_key_count && count < 64; i++) {
-		if (strcmp(config_keys[i].section, kind->name) == 0) {
-			names[count] = config_keys[i].key;
-			if (done == 0)
-				done = buf_printf(&all, l->err, "%s%s", count > 0 ? ", " : "",
-						  names[count]);
-			count++;
-		} else if (strcmp(config_keys[i].key, e->key) == 0) {
-			elsewhere = &config_keys[i];
-		}
-	}
-	err_set(l->err, ERR_CONFIG, "%s:%u: unknown key '%s' in [%s]", l->config->path, e->line,
-		e->key, s->name);
-	const char *nearest = names_nearest(e->key, names, count);
-	if (nearest != NULL)
-		err_hint(l->err, "did you mean '%s'?", nearest);
-	else if (elsewhere != NULL)
-		err_hint(l->err, "'%s' belongs in [%s%s]", e->key, elsewhere->section,
-			 config_section_find(elsewhere->section)->labelled ? " LABEL" : "");
-	else
-		err_hint(l->err, "the keys of [%s] are: %s", kind->name, buf_text(&all));
-	buf_done(&all);
-	return -1;
-}
-
-static bool is_label(const char *text)
-{
-	static const char allowed[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-	return text[0] != '\0' && text[0] != '-' && text[strspn(text, allowed)] == '\0';
-}
-
-static int add_instance(struct loading *l, const struct instance *new)
-{
-	void *grown = reallocarray(l->instances, l->count + 1, sizeof *l->instances);
-	if (grown == NULL)
-		return err_nomem(l->err, "the configuration");
-	l->instances = grown;
-	l->instances[l->count++] = *new;
-	return 0;
-}
-
-/* `label` is what follows the section's first word, "" if nothing does. */
-static int check_label(struct loading *l, const struct config_section *kind,
-		       const struct inifile_section *s, const char *label)
-{
-	const char *path = l->config->path;
-	if (!kind->labelled) {
-		if (label[0] == '\0')
-			return 0;
-		err_set(l->err, ERR_CONFIG, "%s:%u: [%s] takes no label", path, s->line,
-			kind->name);
-		return err_hint(l->err, "write [%s]", kind->name);
-	}
-	if (label[0] == '\0') {
-		err_set(l->err, ERR_CONFIG, "%s:%u: [%s] needs a label", path, s->line, kind->name);
-		return err_hint(l->err, "write [%s NAME]", kind->name);
-	}
-	if (!is_label(label)) {
-		err_set(l->err, ERR_CONFIG, "%s:%u: '%s' is not a label", path, s->line, label);
-		return err_hint(l->err, "use letters, digits, '_' and '-'");
-	}
-	for (size_t i = 0; i < l->count; i++) {
-		const struct instance *other = &l->instances[i];
-		if (other->kind != kind)
-			continue;
-		CLEANUP(freep) char *mine = NULL;
-		CLEANUP(freep) char *theirs = NULL;
-		if (config_env_name(kind->name, label, "", &mine, l->err) < 0 ||
-		    config_env_name(kind->name, other->label, "", &theirs, l->err) < 0)
-			return -1;
-		if (strcmp(mine, theirs) == 0)
-			return err_set(l->err, ERR_CONFIG,
-				       "%s:%u: the labels of [%s] and of [%s] in line %u are the "
-				       "same in the environment",
-				       path, s->line, s->name, other->in_file->name,
-				       other->in_file->line);
-	}
-	return 0;
-}
-
-static int add_file_section(struct loading *l, const struct inifile_section *s)
-{
-	CLEANUP(freep) char *word = NULL;
-	size_t len = strcspn(s->name, " \t");
-	if (str_dupn(s->name, len, &word, l->err) < 0)
-		return -1;
-	const char *label = s->name + len + strspn(s->name + len, " \t");
-	const struct config_section *kind = config_section_find(word);
-	if (kind == NULL)
-		return unknown_section(l, s, word);
-	if (check_label(l, kind, s, label) < 0)
-		return -1;
-	for (size_t i = 0; i < s->count; i++)
-		if (config_key_find(kind->name, s->entries[i].key) == NULL)
-			return unknown_key(l, kind, s, &s->entries[i]);
-	return add_instance(
-	    l,
-	    &(struct instance){.kind = kind, .label = kind->labelled ? label : NULL, .in_file = s});
-}
-
-static void *in_config(struct config *c, size_t offset)
-{
-	return (char *)c + offset;
-}
-
-/* Gives each instance its place in the config: in the arrays too, now that their lengths are
- * known. */
-static int place_instances(struct loading *l)
-{
-	for (size_t s = 0; s < config_section_count; s++) {
-		const struct config_section *kind = &config_sections[s];
-		size_t count = 0, next = 0;
-		for (size_t i = 0; i < l->count; i++)
-			count += l->instances[i].kind == kind;
-		if (!kind->labelled && count == 0 &&
-		    add_instance(l, &(struct instance){.kind = kind}) < 0)
-			return -1;
-		if (kind->labelled && count > 0) {
-			void *array = calloc(count, kind->item_bytes);
-			if (array == NULL)
-				return err_nomem(l->err, "the configuration");
-			memcpy(in_config(l->config, kind->offset), &array, sizeof array);
-			memcpy(in_config(l->config, kind->count_offset), &count, sizeof count);
-		}
-		for (size_t i = 0; i < l->count; i++) {
-			struct instance *in = &l->instances[i];
-			if (in->kind != kind)
-				continue;
-			in->at = in_config(l->config, kind->offset);
-			if (!kind->labelled) {
-				if (kind->component)
-					*(bool *)((char *)in->at + kind->enabled_offset) =
-					    in->in_file != NULL;
-				continue;
-			}
-			char *array;
-			memcpy(&array, in->at, sizeof array);
-			in->at = array + kind->item_bytes * next++;
-			if (str_dup(in->label, in->at, l->err) < 0)
-				return -1;
-		}
-	}
-	return 0;
-}
-
-static int arrange(struct loading *l)
-{
-	for (size_t i = 0; i < l->file->count; i++)
-		if (add_file_section(l, &l->file->sections[i]) < 0)
-			return -1;
-	return place_instances(l);
-}
-
 /* ---- values ---- */
 
 static const char *lookup(void *ctx, const char *name)
@@ -271,7 +81,7 @@ static const char *lookup(void *ctx, const char *name)
 	return value != NULL ? value : env_file_get(l->env, name);
 }
 
-static const struct inifile_entry *entry_find(const struct instance *in, const char *key)
+static const struct inifile_entry *entry_find(const struct config_instance *in, const char *key)
 {
 	if (in->in_file != NULL)
 		for (size_t i = 0; i < in->in_file->count; i++)
@@ -280,7 +90,8 @@ static const struct inifile_entry *entry_find(const struct instance *in, const c
 	return NULL;
 }
 
-static int missing(struct loading *l, const struct instance *in, const struct config_key *key)
+static int missing(struct loading *l, const struct config_instance *in,
+		   const struct config_key *key)
 {
 	if (in->in_file == NULL) {
 		err_set(l->err, ERR_CONFIG, "%s: there is no section [%s]", l->config->path,
@@ -292,8 +103,8 @@ static int missing(struct loading *l, const struct instance *in, const struct co
 	return err_hint(l->err, "add a line: %s = %s", key->key, key->example);
 }
 
-static int set_from_file(struct loading *l, const struct instance *in, const struct config_key *key,
-			 const struct inifile_entry *e)
+static int set_from_file(struct loading *l, const struct config_instance *in,
+			 const struct config_key *key, const struct inifile_entry *e)
 {
 	struct expand_opts opts = {.lookup = lookup,
 				   .ctx = l,
@@ -312,14 +123,16 @@ static int set_from_file(struct loading *l, const struct instance *in, const str
 }
 
 /* A variable that would put a value into a section that is not there. */
-static int override_without_section(struct loading *l, const struct instance *in, const char *name)
+static int override_without_section(struct loading *l, const struct config_instance *in,
+				    const char *name)
 {
 	err_set(l->err, ERR_CONFIG, "%s is set, but %s has no section [%s]", name, l->config->path,
 		in->kind->name);
 	return err_hint(l->err, "add the line [%s]", in->kind->name);
 }
 
-static int load_key(struct loading *l, const struct instance *in, const struct config_key *key)
+static int load_key(struct loading *l, const struct config_instance *in,
+		    const struct config_key *key)
 {
 	CLEANUP(freep) char *name = NULL;
 	char *from_env = NULL;
@@ -376,17 +189,17 @@ static int read_env_files(struct loading *l)
 static int load_values(struct loading *l)
 {
 	/* The .env files first: everything else may use what they say. */
-	for (size_t i = 0; i < l->count; i++)
-		if (strcmp(l->instances[i].kind->name, "stack") == 0 &&
-		    load_key(l, &l->instances[i], config_key_find("stack", "env_file")) < 0)
+	for (size_t i = 0; i < l->layout.count; i++)
+		if (strcmp(l->layout.items[i].kind->name, "stack") == 0 &&
+		    load_key(l, &l->layout.items[i], config_key_find("stack", "env_file")) < 0)
 			return -1;
 	if (read_env_files(l) < 0)
 		return -1;
-	for (size_t i = 0; i < l->count; i++)
+	for (size_t i = 0; i < l->layout.count; i++)
 		for (size_t k = 0; k < config_key_count; k++)
-			if (strcmp(config_keys[k].section, l->instances[i].kind->name) == 0 &&
+			if (strcmp(config_keys[k].section, l->layout.items[i].kind->name) == 0 &&
 			    strcmp(config_keys[k].key, "env_file") != 0 &&
-			    load_key(l, &l->instances[i], &config_keys[k]) < 0)
+			    load_key(l, &l->layout.items[i], &config_keys[k]) < 0)
 				return -1;
 	for (size_t i = 0; i < l->config->volume_count; i++) {
 		struct config_volume *v = &l->config->volumes[i];
@@ -424,8 +237,8 @@ static int warn_of_readers(struct loading *l)
 	struct stat st;
 	if (stat(l->config->path, &st) < 0 || (st.st_mode & S_IROTH) == 0)
 		return 0;
-	for (size_t i = 0; i < l->count; i++) {
-		const struct instance *in = &l->instances[i];
+	for (size_t i = 0; i < l->layout.count; i++) {
+		const struct config_instance *in = &l->layout.items[i];
 		for (size_t k = 0; in->in_file != NULL && k < in->in_file->count; k++) {
 			const struct inifile_entry *e = &in->in_file->entries[k];
 			const struct config_key *key = config_key_find(in->kind->name, e->key);
@@ -447,7 +260,7 @@ static void loading_done(struct loading *l)
 	inifile_free(l->file);
 	env_file_free(l->env);
 	free(l->folder);
-	free(l->instances);
+	config_layout_done(&l->layout);
 	strlist_done(&l->env_names);
 	config_free(l->config);
 }
@@ -458,12 +271,17 @@ int config_load(const char *path, struct config **ret, struct err *err)
 	l.config = mem_zalloc(sizeof *l.config, "the configuration", err);
 	if (l.config == NULL || find_path(path, &l.config->path, err) < 0 ||
 	    find_folder(l.config->path, &l.folder, err) < 0 || env_file_new(&l.env, err) < 0 ||
-	    read_file(&l) < 0 || arrange(&l) < 0 || load_values(&l) < 0 ||
-	    check_environment(&l) < 0 || warn_of_readers(&l) < 0)
+	    read_file(&l) < 0 || config_layout_make(l.config, l.file, &l.layout, err) < 0 ||
+	    load_values(&l) < 0 || check_environment(&l) < 0 || warn_of_readers(&l) < 0)
 		return -1;
 	*ret = l.config;
 	l.config = NULL;
 	return 0;
+}
+
+static void *in_config(struct config *c, size_t offset)
+{
+	return (char *)c + offset;
 }
 
 static void free_section(const struct config_section *kind, void *at)

@@ -35,6 +35,7 @@ struct config_postgres {
 	struct secret url; /* required where the section is there */
 	char *volume;
 	int64_t connect_timeout_ms;
+	int64_t lock_timeout_ms; /* how long a dump waits for a locked table */
 };
 
 struct config_redis {

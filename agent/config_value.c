@@ -226,8 +226,8 @@ static int check_bounds(const struct config_key *key, const char *text, uint64_t
 			       format_duration(key->min, low), format_duration(key->max, high));
 	if (key->type == CONFIG_SIZE)
 		return err_set(err, ERR_CONFIG, "'%s' is not between %s and %s", text,
-			       format_size((uint64_t)key->min, low),
-			       format_size((uint64_t)key->max, high));
+			       format_exact_size((uint64_t)key->min, low),
+			       format_exact_size((uint64_t)key->max, high));
 	return err_set(err, ERR_CONFIG, "'%s' is not between %lld and %lld", text,
 		       (long long)key->min, (long long)key->max);
 }

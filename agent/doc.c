@@ -7,12 +7,14 @@
 #include <string.h>
 #include "agent/output.h"
 
-enum { PAGE_MAX_BYTES = 1 << 20, INDENT = 2 };
+/* Escapes make lines of roff longer than what they print. */
+enum { PAGE_MAX_BYTES = 1 << 20, INDENT = 2, SOURCE_WIDTH = 72 };
 
 struct doc {
 	enum doc_format format;
 	struct buf page;
 	unsigned column;
+	enum last { LAST_NOTHING, LAST_HEADING, LAST_TEXT, LAST_ITEM } last;
 	bool failed; /* err says why */
 	struct err err;
 };
@@ -127,7 +129,8 @@ static void fill(struct doc *d, const char *text, size_t len, size_t at, size_t 
 		size_t columns = columns_of(text + word, i - word);
 		if (columns == 0)
 			break;
-		if (!first && at + 1 + columns > DOC_WIDTH) {
+		if (!first &&
+		    at + 1 + columns > (d->format == DOC_MAN ? SOURCE_WIDTH : DOC_WIDTH)) {
 			puts_to(d, "\n");
 			put_spaces(d, indent);
 			at = indent;
@@ -135,24 +138,27 @@ static void fill(struct doc *d, const char *text, size_t len, size_t at, size_t 
 			puts_to(d, " ");
 			at++;
 		}
-		put(d, text + word, i - word);
+		if (d->format == DOC_MAN)
+			put_roff(d, text + word, i - word);
+		else
+			put(d, text + word, i - word);
 		at += columns;
 		first = false;
 	}
 	puts_to(d, "\n");
 }
 
-/* Paragraphs of `text` after another: calls back for each. */
+/* How long the paragraph is that `text` begins with. */
 static size_t paragraph(const char *text)
 {
 	const char *end = strstr(text, "\n\n");
 	return end != NULL ? (size_t)(end - text) : strlen(text);
 }
 
+/* An empty line in text, unless a heading stands right above. */
 static void separate(struct doc *d)
 {
-	if (d->page.len > 0 &&
-	    (d->page.len < 2 || memcmp(d->page.data + d->page.len - 2, "\n\n", 2) != 0))
+	if (d->format == DOC_TEXT && d->last != LAST_NOTHING && d->last != LAST_HEADING)
 		puts_to(d, "\n");
 }
 
@@ -171,6 +177,8 @@ void doc_title(struct doc *d, const char *name, int section, const char *what)
 	snprintf(line, sizeof line, ".TH %s %d \"%s\" \"Lifeboat %s\"\n", upper, section,
 		 LIFEBOAT_DATE, LIFEBOAT_VERSION);
 	puts_to(d, line);
+	/* Ragged and without hyphens: options and URLs must be copied as they are. */
+	puts_to(d, ".nh\n.ad l\n");
 	put_macro(d, ".SH", "NAME");
 	put_roff(d, name, strlen(name));
 	puts_to(d, " \\- ");
@@ -187,40 +195,40 @@ void doc_heading(struct doc *d, const char *text)
 			upper[len] = (char)toupper((unsigned char)text[len]);
 		upper[len] = '\0';
 		put_macro(d, ".SH", upper);
-		return;
+	} else {
+		separate(d);
+		puts_to(d, STYLE_BOLD);
+		puts_to(d, text);
+		puts_to(d, ":" STYLE_END "\n");
 	}
-	separate(d);
-	puts_to(d, STYLE_BOLD);
-	puts_to(d, text);
-	puts_to(d, ":" STYLE_END "\n");
+	d->last = LAST_HEADING;
 }
 
 void doc_subheading(struct doc *d, const char *text)
 {
 	if (d->format == DOC_MAN) {
 		put_macro(d, ".SS", text);
-		return;
+	} else {
+		if (d->last != LAST_NOTHING)
+			puts_to(d, "\n");
+		puts_to(d, STYLE_BOLD);
+		puts_to(d, text);
+		puts_to(d, STYLE_END "\n");
 	}
-	separate(d);
-	puts_to(d, STYLE_BOLD);
-	puts_to(d, text);
-	puts_to(d, STYLE_END "\n");
+	d->last = LAST_HEADING;
 }
 
 void doc_text(struct doc *d, const char *text)
 {
 	while (*text != '\0') {
 		size_t len = paragraph(text);
-		if (d->format == DOC_MAN) {
+		if (d->format == DOC_MAN && d->last != LAST_HEADING)
 			puts_to(d, ".PP\n");
-			put_roff(d, text, len);
-			puts_to(d, "\n");
-		} else {
-			separate(d);
-			fill(d, text, len, 0, 0);
-		}
+		separate(d);
+		fill(d, text, len, 0, 0);
 		text += len;
 		text += strspn(text, "\n");
+		d->last = LAST_TEXT;
 	}
 }
 
@@ -248,15 +256,18 @@ void doc_column(struct doc *d, unsigned column)
 
 void doc_item(struct doc *d, const char *term, const char *meaning)
 {
+	enum last last = d->last;
+	size_t at = INDENT + columns_of(term, strlen(term));
+	if (last == LAST_TEXT)
+		separate(d);
+	d->last = LAST_ITEM;
 	if (d->format == DOC_MAN) {
 		puts_to(d, ".TP\n.B ");
 		put_roff(d, term, strlen(term));
 		puts_to(d, "\n");
-		put_roff(d, meaning, strlen(meaning));
-		puts_to(d, "\n");
+		fill(d, meaning, strlen(meaning), 0, 0);
 		return;
 	}
-	size_t at = INDENT + columns_of(term, strlen(term));
 	put_spaces(d, INDENT);
 	puts_to(d, term);
 	if (at + 2 > d->column) {
@@ -269,10 +280,10 @@ void doc_item(struct doc *d, const char *term, const char *meaning)
 
 void doc_code(struct doc *d, const char *lines)
 {
+	separate(d);
 	if (d->format == DOC_MAN)
-		puts_to(d, ".PP\n.RS 4\n.nf\n");
-	else
-		separate(d);
+		puts_to(d, d->last == LAST_HEADING ? ".RS 4\n.nf\n" : ".PP\n.RS 4\n.nf\n");
+	d->last = LAST_TEXT;
 	while (*lines != '\0') {
 		size_t len = strcspn(lines, "\n");
 		if (d->format == DOC_MAN) {

@@ -8,17 +8,30 @@
 #include <strings.h>
 #include <time.h>
 
+static const char *const size_units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+enum { SIZE_UNITS = sizeof size_units / sizeof size_units[0] };
+
 char *format_size(uint64_t bytes, char out[FORMAT_BYTES])
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 	double n = (double)bytes;
 	size_t unit = 0;
 	/* What would round up to 1024.0 belongs to the next unit. */
-	while (n >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]) {
+	while (n >= (unit == 0 ? 1024 : 1023.95) && unit + 1 < SIZE_UNITS) {
 		n /= 1024;
 		unit++;
 	}
-	snprintf(out, FORMAT_BYTES, unit == 0 ? "%.0f %s" : "%.1f %s", n, units[unit]);
+	snprintf(out, FORMAT_BYTES, unit == 0 ? "%.0f %s" : "%.1f %s", n, size_units[unit]);
+	return out;
+}
+
+char *format_exact_size(uint64_t bytes, char out[FORMAT_BYTES])
+{
+	size_t unit = 0;
+	while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < SIZE_UNITS) {
+		bytes /= 1024;
+		unit++;
+	}
+	snprintf(out, FORMAT_BYTES, "%" PRIu64 " %s", bytes, size_units[unit]);
 	return out;
 }
 

@@ -9,6 +9,8 @@ enum { FORMAT_BYTES = 48 };
 
 /* "0 B", "512 B", "1.2 GiB" */
 char *format_size(uint64_t bytes, char out[FORMAT_BYTES]);
+/* The same without rounding: "8 MiB", "1000 B". */
+char *format_exact_size(uint64_t bytes, char out[FORMAT_BYTES]);
 /* "3,000,000" */
 char *format_count(uint64_t n, char out[FORMAT_BYTES]);
 /* "340 ms", "12.3 s", "4 min 5 s", "2 h 10 min", "3 d 4 h" */

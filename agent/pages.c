@@ -1,5 +1,6 @@
 #include "agent/pages.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ static void put_option(struct doc *d, const struct cli_option *o, bool aligned)
 	}
 	/* Help is terse; the manual writes sentences. */
 	snprintf(meaning, sizeof meaning, "%s%s", o->help, doc_is_man(d) ? "." : "");
+	if (doc_is_man(d))
+		meaning[0] = (char)toupper((unsigned char)meaning[0]);
 	doc_item(d, term, meaning);
 }
 
@@ -132,7 +135,7 @@ int page_lifeboat(enum doc_format format, char **ret, struct err *err)
 	char line[160], number[16];
 	if (doc_new(format, &d, err) < 0)
 		return -1;
-	doc_title(d, "lifeboat", 1, tagline);
+	doc_title(d, "lifeboat", 1, "back up PostgreSQL, Redis and PgBouncer, and prove it");
 	doc_heading(d, "Synopsis");
 	doc_text(d, "lifeboat [-c FILE] COMMAND [OPTION...] [ARGUMENT...]");
 	doc_heading(d, "Description");

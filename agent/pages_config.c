@@ -6,6 +6,21 @@
 #include "agent/config_keys.h"
 #include "agent/format.h"
 
+/* "auto, bgsave or stream" */
+static size_t put_choices(const char *choices, char *out, size_t out_bytes)
+{
+	size_t used = 0;
+	while (*choices != '\0' && used < out_bytes) {
+		size_t len = strcspn(choices, " ");
+		const char *rest = choices + len + strspn(choices + len, " ");
+		const char *after = *rest == '\0' ? "" : strchr(rest, ' ') != NULL ? ", " : " or ";
+		used += (size_t)snprintf(out + used, out_bytes - used, "%.*s%s", (int)len, choices,
+					 after);
+		choices = rest;
+	}
+	return used;
+}
+
 /* "url (required)", "level (1 to 19; default 3)" */
 static void key_term(const struct config_key *k, char *out, size_t out_bytes)
 {
@@ -16,13 +31,13 @@ static void key_term(const struct config_key *k, char *out, size_t out_bytes)
 		used = (size_t)snprintf(facts, sizeof facts, "duration");
 	else if (bounded && k->type == CONFIG_SIZE)
 		used = (size_t)snprintf(facts, sizeof facts, "%s to %s",
-					format_size((uint64_t)k->min, low),
-					format_size((uint64_t)k->max, high));
+					format_exact_size((uint64_t)k->min, low),
+					format_exact_size((uint64_t)k->max, high));
 	else if (bounded)
 		used = (size_t)snprintf(facts, sizeof facts, "%lld to %lld", (long long)k->min,
 					(long long)k->max);
 	else if (k->type == CONFIG_CHOICE)
-		used = (size_t)snprintf(facts, sizeof facts, "%s", k->choices);
+		used = put_choices(k->choices, facts, sizeof facts);
 	if (k->required)
 		snprintf(facts + used, sizeof facts - used, "%srequired", used > 0 ? "; " : "");
 	else if (k->fallback != NULL)

@@ -102,12 +102,10 @@ int drill_run(const struct restore_job *job, struct restore_result *ret, struct 
 	    str_printf(&suffix, err, "drill-%s", run_id) < 0 ||
 	    begin_evidence(job, now_ms, &evidence, err) < 0)
 		return -1;
-	if (run_drill(job, suffix, &r, evidence, err) < 0) {
-		/* A backup that does not restore has failed its drill. What only kept us from
-		 * trying (a cancelled job, no room, a missing tool) says nothing about the backup.
-		 */
+	bool tried = false;
+	if (run_drill(job, suffix, &r, evidence, &tried, err) < 0) {
 		struct err ignored = ERR_INIT;
-		r.outcome = err->code == ERR_CORRUPT ? OUTCOME_FAILED : OUTCOME_UNVERIFIED;
+		r.outcome = blames_backup(err, tried) ? OUTCOME_FAILED : OUTCOME_UNVERIFIED;
 		cancel_hold();
 		if (write_evidence(job, &r, evidence, now_ms, err, &ignored) < 0)
 			err_clear(&ignored); /* the first error is the one to tell */

@@ -1,0 +1,61 @@
+#include <stdlib.h>
+#include <string.h>
+#include "agent/commands.h"
+#include "agent/format.h"
+#include "agent/job.h"
+
+static void say_warnings(struct app *app, const json_t *manifest)
+{
+	size_t i;
+	json_t *w;
+	json_array_foreach(json_object_get(manifest, "warnings"), i, w)
+	{
+		output_line(app->out, STYLE_WARN "warning" STYLE_END ": %s", json_string_value(w));
+	}
+}
+
+static void say_result(struct app *app, const struct job *j, const struct backup_result *r,
+		       int64_t took_ms)
+{
+	char stored[FORMAT_BYTES], raw[FORMAT_BYTES], took[FORMAT_BYTES], rows[FORMAT_BYTES];
+	const json_t *counts = json_object_get(r->sidecar, "counts");
+	say_warnings(app, r->manifest);
+	output_line(app->out, "backup " STYLE_BOLD "%s" STYLE_END " is in store '%s'", r->id,
+		    j->store_config->label);
+	output_say(app->out, "  %s of data in %s, in %s", format_size(r->totals.raw_bytes, raw),
+		   format_size(r->totals.stored_bytes, stored), format_duration(took_ms, took));
+	output_say(app->out, "  %llu databases, %llu tables, %s rows, %llu Redis keys, %llu files",
+		   (unsigned long long)json_u64_or(counts, "databases", 0),
+		   (unsigned long long)json_u64_or(counts, "tables", 0),
+		   format_count(json_u64_or(counts, "rows", 0), rows),
+		   (unsigned long long)json_u64_or(counts, "redis_keys", 0),
+		   (unsigned long long)json_u64_or(counts, "files", 0));
+	output_say(app->out, "  not proved yet: `lifeboat drill` restores it and compares");
+}
+
+int cmd_backup(struct app *app, struct err *err)
+{
+	CLEANUP(job_freep) struct job *j = NULL;
+	CLEANUP(backup_result_done) struct backup_result r = {.id = ""};
+	struct backup_job b;
+	int64_t began = clock_monotonic_ms();
+	if (job_open(app, NULL, "backup", &j, err) < 0 || job_backup(j, &b, err) < 0 ||
+	    job_only(j, &b.only, err) < 0)
+		return -1;
+	b.label = cli_value(app->cli, "label");
+	b.pinned = cli_flag(app->cli, "pin");
+	if (backup_run(&b, &r, err) < 0)
+		return err_wrap(err, "backup");
+	progress_free(j->progress);
+	j->progress = NULL;
+	say_result(app, j, &r, clock_monotonic_ms() - began);
+	json_t *doc = json_deep_copy(r.sidecar);
+	if (json_put(doc, "store", json_string(j->store_config->label), err) < 0 ||
+	    json_put(doc, "duration_ms", json_integer(clock_monotonic_ms() - began), err) < 0 ||
+	    json_put(doc, "messages", json_incref(json_object_get(r.manifest, "warnings")), err) <
+		0) {
+		json_decref(doc);
+		return -1;
+	}
+	return output_json(app->out, doc, err);
+}

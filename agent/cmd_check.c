@@ -1,0 +1,246 @@
+/*
+ * Would a backup work tonight? Everything is asked, nothing is taken; every finding is told, not
+ * only the first.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "agent/commands.h"
+#include "agent/format.h"
+#include "agent/job.h"
+
+struct findings {
+	struct app *app;
+	json_t *list;
+	size_t bad, warnings;
+	struct err first; /* decides the exit status */
+};
+
+static int say(struct findings *f, const char *level, const char *what, const char *text,
+	       struct err *err)
+{
+	const char *style = strcmp(level, "ok") == 0        ? STYLE_GOOD
+			    : strcmp(level, "warning") == 0 ? STYLE_WARN
+							    : STYLE_BAD;
+	f->warnings += strcmp(level, "warning") == 0;
+	f->bad += strcmp(level, "failed") == 0;
+	output_line(f->app->out, "%s%-7s" STYLE_END "  %s: %s", style, level, what, text);
+	return json_push(f->list,
+			 json_pack("{s:s, s:s, s:o}", "level", level, "what", what, "text",
+				   json_text_value(text)),
+			 err);
+}
+
+static int say_failure(struct findings *f, const char *what, const struct err *why, struct err *err)
+{
+	CLEANUP(freep) char *text = NULL;
+	if (f->first.code == ERR_NONE)
+		f->first = *why;
+	if (str_printf(&text, err, "%s%s%s", why->msg, why->hint[0] ? ". " : "", why->hint) < 0)
+		return -1;
+	return say(f, "failed", what, text, err);
+}
+
+/* One component alone, so that one failure hides no other. *ret NULL: it failed. */
+static int plan_component(struct findings *f, struct backup_job b, const char *name, json_t **ret,
+			  struct err *err)
+{
+	struct err why = ERR_INIT;
+	const char *only[] = {name, NULL};
+	b.only = only;
+	*ret = NULL;
+	if (backup_plan(&b, ret, &why) == 0)
+		return 0;
+	if (why.code == ERR_CANCELLED) {
+		*err = why;
+		return -1;
+	}
+	return say_failure(f, name, &why, err);
+}
+
+static int check_missing(struct findings *f, const char *what, const json_t *server,
+			 struct err *err)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(json_object_get(server, "missing"), i, item)
+	{
+		CLEANUP(freep) char *text = NULL;
+		if (str_printf(&text, err, "not taken: %s: %s", json_str_or(item, "what", "?"),
+			       json_str_or(item, "why", "?")) < 0 ||
+		    say(f, "warning", what, text, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_postgres(struct findings *f, const struct backup_job *b, uint64_t *bytes,
+			  struct err *err)
+{
+	CLEANUP(json_freep) json_t *plan = NULL;
+	CLEANUP(freep) char *text = NULL;
+	char size[FORMAT_BYTES];
+	size_t i;
+	json_t *db;
+	if (plan_component(f, *b, "postgres", &plan, err) < 0)
+		return -1;
+	if (plan == NULL)
+		return 0;
+	const json_t *section = json_object_get(plan, "postgres");
+	const json_t *server = json_object_get(section, "server");
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		uint64_t hidden = json_u64_or(db, "large_objects_unreadable", 0);
+		*bytes += json_u64_or(db, "bytes", 0);
+		if (hidden == 0)
+			continue;
+		CLEANUP(freep) char *gap = NULL;
+		if (str_printf(&gap, err,
+			       "not taken: %llu large objects of database '%s': no right to read",
+			       (unsigned long long)hidden, json_str_or(db, "name", "?")) < 0 ||
+		    say(f, "warning", "postgres", gap, err) < 0)
+			return -1;
+	}
+	if (str_printf(&text, err, "server %s, %zu databases, %s, clients of the same version",
+		       json_str_or(server, "server_version", "?"),
+		       json_array_size(json_object_get(section, "databases")),
+		       format_size(*bytes, size)) < 0 ||
+	    say(f, "ok", "postgres", text, err) < 0)
+		return -1;
+	db = NULL;
+	json_array_foreach(json_object_get(section, "skipped_databases"), i, db)
+	{
+		CLEANUP(freep) char *gap = NULL;
+		/* template0 is PostgreSQL's own and never changes. */
+		if (strcmp(json_string_value(db), "template0") == 0)
+			continue;
+		if (str_printf(&gap, err, "not taken: database '%s' allows no connections",
+			       json_string_value(db)) < 0 ||
+		    say(f, "warning", "postgres", gap, err) < 0)
+			return -1;
+	}
+	return check_missing(f, "postgres", server, err);
+}
+
+static int check_redis(struct findings *f, const struct backup_job *b, struct err *err)
+{
+	CLEANUP(json_freep) json_t *plan = NULL;
+	CLEANUP(freep) char *text = NULL;
+	if (plan_component(f, *b, "redis", &plan, err) < 0)
+		return -1;
+	if (plan == NULL)
+		return 0;
+	const json_t *section = json_object_get(plan, "redis");
+	const json_t *server = json_object_get(section, "server");
+	const char *reason = json_str_or(section, "method_reason", NULL);
+	if (str_printf(&text, err, "server %s, by %s%s%s", json_str_or(server, "version", "?"),
+		       json_str_or(section, "method", "?"), reason != NULL ? ": " : "",
+		       reason != NULL ? reason : "") < 0 ||
+	    say(f, reason != NULL && strcmp(reason, "asked for") != 0 ? "warning" : "ok", "redis",
+		text, err) < 0)
+		return -1;
+	return check_missing(f, "redis", server, err);
+}
+
+static int check_pgbouncer(struct findings *f, const struct backup_job *b, struct err *err)
+{
+	CLEANUP(json_freep) json_t *plan = NULL;
+	CLEANUP(freep) char *text = NULL;
+	if (plan_component(f, *b, "pgbouncer", &plan, err) < 0)
+		return -1;
+	if (plan == NULL)
+		return 0;
+	const json_t *section = json_object_get(plan, "pgbouncer");
+	if (str_printf(&text, err, "%s, %zu files", json_str_or(section, "ini", "?"),
+		       json_array_size(json_object_get(section, "files"))) < 0)
+		return -1;
+	return say(f, "ok", "pgbouncer", text, err);
+}
+
+static int check_volumes(struct findings *f, const struct backup_job *b, struct err *err)
+{
+	for (size_t i = 0; i < b->volume_count; i++) {
+		CLEANUP(json_freep) json_t *plan = NULL;
+		if (plan_component(f, *b, b->volumes[i].label, &plan, err) < 0)
+			return -1;
+		if (plan != NULL &&
+		    say(f, "ok", b->volumes[i].label, "the volume is there", err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int check_store(struct findings *f, const struct config_store *c, uint64_t bytes,
+		       struct err *err)
+{
+	CLEANUP(store_freep) struct store *s = NULL;
+	CLEANUP(freep) char *what = NULL, *text = NULL, *probe = NULL;
+	struct err why = ERR_INIT;
+	struct catalog catalog = {0};
+	uint64_t room = UINT64_MAX;
+	char size[FORMAT_BYTES];
+	struct store_opts opts = {.name = c->label, .url = c->url};
+	const char *stack = f->app->config->stack.name;
+	if (str_printf(&what, err, "store '%s'", c->label) < 0 ||
+	    str_printf(&probe, err, "%s-check", stack) < 0)
+		return -1;
+	/* Writing and deleting are tried, not assumed. */
+	if (store_open(&opts, &s, &why) < 0 || store_put_bytes(s, probe, "probe\n", 6, &why) < 0 ||
+	    store_remove(s, probe, &why) < 0 || store_free_bytes(s, &room, &why) < 0 ||
+	    catalog_load(s, stack, &catalog, &why) < 0)
+		return say_failure(f, what, &why, err);
+	size_t count = catalog.count;
+	catalog_done(&catalog);
+	if (str_printf(&text, err, "%s, %zu backups, %s free", store_where(s), count,
+		       room == UINT64_MAX ? "unknown space" : format_size(room, size)) < 0)
+		return -1;
+	/* The archive is compressed; half of the data is a careful guess. */
+	return say(f, room < bytes / 2 ? "warning" : "ok", what, text, err);
+}
+
+static int check_leftovers(struct findings *f, struct job *j, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist found = {0};
+	CLEANUP(freep) char *prefix = NULL;
+	if (str_printf(&prefix, err, "%s-", f->app->config->stack.name) < 0 ||
+	    store_sweep(j->store, prefix, true, &found, err) < 0 ||
+	    engine_sweep(j->engine, true, &found, err) < 0)
+		return -1;
+	for (size_t i = 0; i < found.count; i++)
+		if (say(f, "warning", "leftover of a killed job", found.items[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+int cmd_check(struct app *app, struct err *err)
+{
+	CLEANUP(job_freep) struct job *j = NULL;
+	CLEANUP(json_freep) json_t *list = json_array();
+	struct findings f = {.app = app, .list = list, .first = ERR_INIT};
+	struct backup_job b;
+	uint64_t bytes = 0;
+	const struct config *c = app->config;
+	if (job_open(app, NULL, NULL, &j, err) < 0 || job_backup(j, &b, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->warnings.count; i++)
+		if (say(&f, "warning", "configuration", c->warnings.items[i], err) < 0)
+			return -1;
+	if ((b.postgres != NULL && check_postgres(&f, &b, &bytes, err) < 0) ||
+	    (b.redis != NULL && check_redis(&f, &b, err) < 0) ||
+	    (b.pgbouncer != NULL && check_pgbouncer(&f, &b, err) < 0) ||
+	    check_volumes(&f, &b, err) < 0)
+		return -1;
+	for (size_t i = 0; i < c->store_count; i++)
+		if (check_store(&f, &c->stores[i], bytes, err) < 0)
+			return -1;
+	if (check_leftovers(&f, j, err) < 0)
+		return -1;
+	if (output_json(app->out,
+			json_pack("{s:s, s:i, s:i, s:O}", "stack", c->stack.name, "failed",
+				  (int)f.bad, "warnings", (int)f.warnings, "findings", list),
+			err) < 0)
+		return -1;
+	if (f.bad == 0)
+		return 0;
+	*err = f.first;
+	return err_wrap(err, "%zu of the checks failed; the first", f.bad);
+}

@@ -1,0 +1,97 @@
+#include <stdlib.h>
+#include <string.h>
+#include "agent/commands.h"
+#include "agent/format.h"
+#include "agent/job.h"
+#include "storage/retention.h"
+
+/* What the rules say of each backup of the catalog, in its order. */
+static int plan(struct app *app, const struct job *j, struct retention_item **ret, struct err *err)
+{
+	const struct catalog *c = &j->catalog;
+	struct retention_rules rules = {0};
+	const char *keep = j->store_config->keep;
+	if (keep != NULL && retention_parse(keep, &rules, err) < 0)
+		return err_wrap(err, "[store %s] keep", j->store_config->label);
+	CLEANUP(freep)
+	struct retention_item *items = mem_zalloc((c->count + 1) * sizeof *items, "a plan", err);
+	if (items == NULL)
+		return -1;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct backup *b = &c->items[i];
+		items[i] = (struct retention_item){
+		    .taken_ms = b->taken_ms,
+		    .proof = b->proof,
+		    .pinned = b->pinned,
+		    /* What can't be read is no ground to delete anything else. */
+		    .suspicious = b->broken[0] != '\0' ||
+				  json_is_true(json_object_get(b->sidecar_json, "suspicious"))};
+	}
+	if (retention_plan(&rules, app->config->timezone, clock_wall_ms(), items, c->count, err) <
+	    0)
+		return -1;
+	*ret = items;
+	items = NULL;
+	return 0;
+}
+
+static int sweep(struct app *app, struct job *j, bool dry, json_t **ret, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist swept = {0};
+	CLEANUP(freep) char *prefix = NULL;
+	CLEANUP(json_freep) json_t *list = json_array();
+	if (str_printf(&prefix, err, "%s-", app->config->stack.name) < 0 ||
+	    store_sweep(j->store, prefix, dry, &swept, err) < 0 ||
+	    engine_sweep(j->engine, dry, &swept, err) < 0)
+		return -1;
+	for (size_t i = 0; i < swept.count; i++) {
+		output_line(app->out, "%s leftover  %s", dry ? "would remove" : "removed",
+			    swept.items[i]);
+		if (json_push(list, json_text_value(swept.items[i]), err) < 0)
+			return -1;
+	}
+	*ret = list;
+	list = NULL;
+	return 0;
+}
+
+static int apply(struct app *app, struct job *j, const struct retention_item *items, bool dry,
+		 json_t *list, struct err *err)
+{
+	for (size_t i = 0; i < j->catalog.count; i++) {
+		const struct backup *b = &j->catalog.items[i];
+		const char *word = items[i].keep ? "keep" : dry ? "would remove" : "removed";
+		if (!items[i].keep && !dry &&
+		    catalog_remove(j->store, app->config->stack.name, b, err) < 0)
+			return err_wrap(err, "backup '%s'", b->id);
+		output_line(app->out, "%-12s  %s  %s", word, b->id, items[i].reason);
+		if (json_push(list,
+			      json_pack("{s:s, s:b, s:s}", "id", b->id, "keep", items[i].keep,
+					"reason", items[i].reason),
+			      err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int cmd_prune(struct app *app, struct err *err)
+{
+	CLEANUP(job_freep) struct job *j = NULL;
+	CLEANUP(store_unlockp) struct store_lock *lock = NULL;
+	CLEANUP(freep) struct retention_item *items = NULL;
+	CLEANUP(json_freep) json_t *list = json_array();
+	json_t *swept = NULL;
+	bool dry = cli_flag(app->cli, "dry-run");
+	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0 ||
+	    (!dry && store_lock(j->store, app->config->stack.name, &lock, err) < 0) ||
+	    catalog_load(j->store, app->config->stack.name, &j->catalog, err) < 0 ||
+	    plan(app, j, &items, err) < 0 || apply(app, j, items, dry, list, err) < 0 ||
+	    sweep(app, j, dry, &swept, err) < 0)
+		return -1;
+	if (j->store_config->keep == NULL)
+		output_say(app->out, "[store %s] has no keep rules: everything stays",
+			   j->store_config->label);
+	return output_json(
+	    app->out,
+	    json_pack("{s:b, s:O, s:o}", "dry_run", dry, "backups", list, "leftovers", swept), err);
+}

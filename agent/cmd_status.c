@@ -1,0 +1,67 @@
+/* Is it safe now? The newest backup, the newest proven one, and their ages; for a monitor, the exit
+ * status alone. */
+#include <stdlib.h>
+#include "agent/commands.h"
+#include "agent/format.h"
+#include "agent/job.h"
+
+static json_t *brief(const struct backup *b)
+{
+	char text[CLOCK_TEXT_BYTES];
+	if (b == NULL)
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "id", b->id, "taken",
+			 clock_rfc3339(b->taken_ms, text), "age_ms",
+			 (json_int_t)(clock_wall_ms() - b->taken_ms), "bytes",
+			 (json_int_t)b->stored_bytes, "proof", proof_name(b->proof));
+}
+
+static void say_backup(struct app *app, const char *what, const struct backup *b)
+{
+	char age[FORMAT_BYTES], size[FORMAT_BYTES];
+	if (b == NULL)
+		output_line(app->out, "%s: " STYLE_BAD "none" STYLE_END, what);
+	else
+		output_line(app->out, "%s: %s, taken %s, %s, proof: %s", what, b->id,
+			    format_age(clock_wall_ms() - b->taken_ms, age),
+			    format_size(b->stored_bytes, size),
+			    b->proof == PROOF_NONE ? "not tried" : proof_name(b->proof));
+}
+
+int cmd_status(struct app *app, struct err *err)
+{
+	CLEANUP(job_freep) struct job *j = NULL;
+	const struct backup *newest = NULL, *proven = NULL;
+	size_t broken = 0;
+	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0 ||
+	    catalog_load(j->store, app->config->stack.name, &j->catalog, err) < 0)
+		return -1;
+	for (size_t i = 0; i < j->catalog.count; i++) {
+		const struct backup *b = &j->catalog.items[i];
+		if (b->broken[0] != '\0') {
+			broken++;
+			continue;
+		}
+		newest = newest != NULL ? newest : b;
+		proven = proven == NULL && b->proof == PROOF_PASSED ? b : proven;
+	}
+	output_line(app->out, "stack '%s' in store '%s' (%s)", app->config->stack.name,
+		    j->store_config->label, store_where(j->store));
+	say_backup(app, "newest backup", newest);
+	if (proven != newest || newest == NULL)
+		say_backup(app, "newest proven backup", proven);
+	output_line(app->out, "backups: %zu, broken: %zu", j->catalog.count, broken);
+	json_t *doc =
+	    json_pack("{s:s, s:s, s:o, s:o, s:I, s:I}", "stack", app->config->stack.name, "store",
+		      j->store_config->label, "newest", brief(newest), "proven", brief(proven),
+		      "backups", (json_int_t)j->catalog.count, "broken", (json_int_t)broken);
+	if (output_json(app->out, doc, err) < 0)
+		return -1;
+	if (newest == NULL)
+		return err_set(err, ERR_FAILED, "there is no backup");
+	if (newest->proof == PROOF_FAILED)
+		return err_set(err, ERR_FAILED, "the newest backup failed its drill");
+	if (proven == NULL)
+		return err_set(err, ERR_UNVERIFIED, "no backup has been proved yet: run a drill");
+	return 0;
+}

@@ -1,0 +1,173 @@
+#include "agent/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int job_open(struct app *app, const char *store_label, const char *purpose, struct job **ret,
+	     struct err *err)
+{
+	const struct config *c = app->config;
+	CLEANUP(job_freep) struct job *j = mem_zalloc(sizeof *j, "a job", err);
+	if (j == NULL)
+		return -1;
+	j->app = app;
+	if (catalog_new_id(clock_wall_ms(), j->run_id, err) < 0 ||
+	    config_store_find(c, store_label, &j->store_config, err) < 0)
+		return -1;
+	struct store_opts store = {.name = j->store_config->label, .url = j->store_config->url};
+	struct engine_opts engine = {.kind = c->stack.engine,
+				     .stack = c->stack.name,
+				     .volumes_dir = c->stack.volumes_dir,
+				     .run_as = c->stack.run_as,
+				     .run_id = j->run_id,
+				     .purpose = purpose};
+	if (store_open(&store, &j->store, err) < 0)
+		return err_wrap(err, "store '%s'", j->store_config->label);
+	if (engine_open(&engine, &j->engine, err) < 0)
+		return -1;
+	*ret = j;
+	j = NULL;
+	return 0;
+}
+
+void job_free(struct job *j)
+{
+	if (j == NULL)
+		return;
+	progress_free(j->progress);
+	catalog_done(&j->catalog);
+	strlist_done(&j->only);
+	engine_free(j->engine);
+	store_free(j->store);
+	free(j->volumes);
+	free(j->checks);
+	free(j);
+}
+
+void job_progress(void *job, uint64_t done, uint64_t of, const char *what)
+{
+	struct job *j = job;
+	struct err ignored = ERR_INIT;
+	if (j->progress == NULL) {
+		struct progress_opts opts = {
+		    .label = what, .total_bytes = of, .quiet = output_is_quiet(j->app->out)};
+		/* Without a bar the job still runs. */
+		if (progress_new(&opts, &j->progress, &ignored) < 0)
+			return;
+		j->progress_done = 0;
+	}
+	if (done > j->progress_done)
+		progress_add(j->progress, (size_t)(done - j->progress_done));
+	j->progress_done = done;
+}
+
+/* Doors of the components that have a section. */
+static void fill_components(struct job *j, struct backup_job *b)
+{
+	const struct config *c = j->app->config;
+	if (c->postgres.enabled) {
+		j->postgres =
+		    (struct pg_opts){.url = secret_text(&c->postgres.url),
+				     .connect_timeout_ms = c->postgres.connect_timeout_ms};
+		b->postgres = &j->postgres;
+		b->postgres_volume = c->postgres.volume;
+		b->lock_wait_ms = c->postgres.lock_timeout_ms;
+	}
+	if (c->redis.enabled) {
+		j->redis = (struct redis_opts){.url = secret_text(&c->redis.url),
+					       .connect_timeout_ms = c->redis.connect_timeout_ms};
+		b->redis = &j->redis;
+		b->redis_volume = c->redis.volume;
+		b->redis_method = c->redis.method;
+		b->save_timeout_ms = c->redis.save_timeout_ms;
+	}
+	if (c->pgbouncer.enabled) {
+		j->pgbouncer =
+		    (struct pgbouncer_opts){.url = secret_text(&c->pgbouncer.url),
+					    .admin_url = secret_is_set(&c->pgbouncer.admin_url)
+							     ? secret_text(&c->pgbouncer.admin_url)
+							     : NULL,
+					    .config = c->pgbouncer.config,
+					    .connect_timeout_ms = c->pgbouncer.connect_timeout_ms};
+		b->pgbouncer = &j->pgbouncer;
+		b->pgbouncer_volume = c->pgbouncer.volume;
+	}
+}
+
+int job_backup(struct job *j, struct backup_job *ret, struct err *err)
+{
+	const struct config *c = j->app->config;
+	struct backup_job b = {.stack = c->stack.name,
+			       .engine = j->engine,
+			       .store = j->store,
+			       .archive = {.level = c->archive.level,
+					   .part_bytes = (size_t)c->archive.part_bytes,
+					   .threads = c->archive.threads},
+			       .progress = job_progress,
+			       .progress_ctx = j};
+	if (config_require_component(c, err) < 0)
+		return -1;
+	j->volumes = mem_zalloc((c->volume_count + 1) * sizeof *j->volumes, "volumes", err);
+	if (j->volumes == NULL)
+		return -1;
+	for (size_t i = 0; i < c->volume_count; i++)
+		j->volumes[i] = (struct backup_volume){.label = c->volumes[i].label,
+						       .name = c->volumes[i].name};
+	b.volumes = j->volumes;
+	b.volume_count = c->volume_count;
+	fill_components(j, &b);
+	*ret = b;
+	return 0;
+}
+
+int job_find(struct job *j, const char *which, const struct backup **ret, struct err *err)
+{
+	if (j->catalog.items == NULL &&
+	    catalog_load(j->store, j->app->config->stack.name, &j->catalog, err) < 0)
+		return -1;
+	const struct backup *b;
+	if (catalog_find(&j->catalog, which != NULL ? which : "latest", &b, err) < 0)
+		return -1;
+	if (b->broken[0] != '\0')
+		return err_set(err, ERR_CORRUPT, "backup '%s': %s", b->id, b->broken);
+	*ret = b;
+	return 0;
+}
+
+int job_restore(struct job *j, struct restore_job *ret, struct err *err)
+{
+	const struct config *c = j->app->config;
+	struct restore_job r = {.stack = c->stack.name,
+				.engine = j->engine,
+				.store = j->store,
+				.ready_ms = c->health.retries *
+					    (c->health.interval_ms + c->health.timeout_ms),
+				.progress = job_progress,
+				.progress_ctx = j};
+	if (job_find(j, cli_arg(j->app->cli, 0), &r.backup, err) < 0)
+		return -1;
+	if (c->pgbouncer.enabled)
+		r.pgbouncer_url = secret_text(&c->pgbouncer.url);
+	if (c->redis.enabled)
+		r.redis_url = secret_text(&c->redis.url);
+	j->checks = mem_zalloc((c->check_count + 1) * sizeof *j->checks, "checks", err);
+	if (j->checks == NULL)
+		return -1;
+	for (size_t i = 0; i < c->check_count; i++)
+		j->checks[i] = (struct restore_check){.label = c->checks[i].label,
+						      .database = c->checks[i].database,
+						      .sql = c->checks[i].sql,
+						      .expect = c->checks[i].expect};
+	r.checks = j->checks;
+	r.check_count = c->check_count;
+	*ret = r;
+	return 0;
+}
+
+int job_only(struct job *j, const char *const **ret, struct err *err)
+{
+	if (cli_list(j->app->cli, "only", &j->only, err) < 0)
+		return -1;
+	*ret = j->only.count > 0 ? (const char *const *)j->only.items : NULL;
+	return 0;
+}

@@ -1,0 +1,55 @@
+/*
+ * From the configuration to the jobs: opens the engine and the store, and fills what snapshot/ and
+ * restore/ want to know. The one place where settings become calls.
+ *
+ *  1. job_open(app, store_label, purpose, &job, err)
+ *  2. job_backup(job, …) or job_restore(job, …) gives the struct to run; it borrows from the job
+ *  3. job_free
+ */
+#ifndef LIFEBOAT_AGENT_JOB_H
+#define LIFEBOAT_AGENT_JOB_H
+
+#include "agent/app.h"
+#include "agent/progress.h"
+#include "restore/restore.h"
+#include "snapshot/backup.h"
+#include "storage/catalog.h"
+
+struct job {
+	struct app *app;
+	struct engine *engine;
+	struct store *store;
+	const struct config_store *store_config;
+	struct progress *progress;
+	const char *progress_step; /* label that the progress shows */
+	uint64_t progress_done;
+	char run_id[32];
+	struct strlist only;
+	/* what the job structs point to */
+	struct pg_opts postgres;
+	struct redis_opts redis;
+	struct pgbouncer_opts pgbouncer;
+	struct backup_volume *volumes;
+	struct restore_check *checks;
+	struct catalog catalog;
+};
+
+/* `purpose`: "backup", "restore", "drill", or NULL for commands that make nothing. `store_label`
+ * NULL: the first store. */
+int job_open(struct app *app, const char *store_label, const char *purpose, struct job **ret,
+	     struct err *err) MUST_USE;
+void job_free(struct job *j);
+DEFINE_CLEANUP(struct job, job_free)
+
+/* The whole stack; the command adds its own options. */
+int job_backup(struct job *j, struct backup_job *ret, struct err *err) MUST_USE;
+/* Of the backup that the command's argument names (default: latest). */
+int job_restore(struct job *j, struct restore_job *ret, struct err *err) MUST_USE;
+/* The command's --only; *ret NULL: everything. */
+int job_only(struct job *j, const char *const **ret, struct err *err) MUST_USE;
+/* Loads the catalog once and finds what `which` names. Borrowed from the job. */
+int job_find(struct job *j, const char *which, const struct backup **ret, struct err *err) MUST_USE;
+/* Fits the progress callbacks of jobs: ctx is the job. */
+void job_progress(void *job, uint64_t done, uint64_t of, const char *what);
+
+#endif
