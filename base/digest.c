@@ -45,6 +45,17 @@ void sha256_hex(struct sha256 *h, char out[SHA256_HEX_BYTES])
 	hex_encode(raw, SHA256_BYTES, out);
 }
 
+int sha256_so_far(const struct sha256 *h, char out[SHA256_HEX_BYTES], struct err *err)
+{
+	CLEANUP(sha256_freep) struct sha256 *copy = NULL;
+	if (sha256_new(&copy, err) < 0)
+		return -1;
+	if (EVP_MD_CTX_copy_ex(copy->ctx, h->ctx) != 1)
+		return err_nomem(err, "a digest");
+	sha256_hex(copy, out);
+	return 0;
+}
+
 void sha256_free(struct sha256 *h)
 {
 	if (h == NULL)

@@ -13,6 +13,8 @@ int sha256_new(struct sha256 **ret, struct err *err) MUST_USE;
 void sha256_update(struct sha256 *h, const void *data, size_t len);
 /* Lower-case hexadecimal with NUL; the object can then only be freed. */
 void sha256_hex(struct sha256 *h, char out[SHA256_HEX_BYTES]);
+/* The same of what came so far; more may follow. */
+int sha256_so_far(const struct sha256 *h, char out[SHA256_HEX_BYTES], struct err *err) MUST_USE;
 void sha256_free(struct sha256 *h);
 DEFINE_CLEANUP(struct sha256, sha256_free)
 

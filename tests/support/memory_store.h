@@ -1,0 +1,29 @@
+/*
+ * A store in memory for tests, which fails on cue. Objects can be looked at and replaced.
+ *
+ *  1. memory_store_open(&m, &store)      store_free(store) frees both
+ *  2. memory_store_fail_write(m, 3)      the third write to an object fails, and all behind it
+ *     memory_store_fail_read(m, 2)       the same for reads of ranges; 0: none fails
+ */
+#ifndef LIFEBOAT_TESTS_MEMORY_STORE_H
+#define LIFEBOAT_TESTS_MEMORY_STORE_H
+
+#include "storage/store.h"
+
+struct memory_store;
+void memory_store_open(struct memory_store **ret, struct store **ret_store);
+/* Borrowed until the object changes; NULL: there is none. */
+const uint8_t *memory_store_bytes(const struct memory_store *m, const char *name, size_t *ret_len);
+/* A copy of `data` becomes the object. */
+void memory_store_set(struct memory_store *m, const char *name, const void *data, size_t len);
+void memory_store_fail_write(struct memory_store *m, unsigned nth);
+void memory_store_fail_read(struct memory_store *m, unsigned nth);
+/* Reads hand out at most so many bytes at a time; 0: no limit. */
+void memory_store_chop_reads(struct memory_store *m, size_t bytes);
+/* Each write takes so long. */
+void memory_store_slow_writes(struct memory_store *m, unsigned ms);
+/* Ranges that were asked for, and puts that were begun and neither closed nor freed. */
+unsigned memory_store_gets(const struct memory_store *m);
+unsigned memory_store_open_puts(const struct memory_store *m);
+
+#endif
