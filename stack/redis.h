@@ -5,7 +5,9 @@
  *  2. redis_describe, redis_snapshot_bgsave | redis_snapshot_stream
  *  3. redis_free
  *
- * (Our names begin with redisdoor_ so as to keep off hiredis' own prefix.)
+ * (Our names begin with redisdoor_ so as to keep off hiredis' own prefix.) The socket is our own,
+ * whatever lies below it, so every wait has a deadline and can be cancelled; an answer that takes
+ * longer than a minute is ERR_TIMEOUT, and the door is of no use after it.
  * URLs: redis://[[user]:password@]host[:port][/db], rediss://… (TLS, OpenSSL under hiredis' reader;
  * ?cacert=FILE&cert=FILE&key=FILE&verify=no), unix://[[user]:password@]/path/to/socket[?db=N].
  */
@@ -28,6 +30,9 @@ int redisdoor_connect(const struct redis_opts *opts, struct redisdoor **ret, str
     MUST_USE;
 void redisdoor_free(struct redisdoor *r);
 DEFINE_CLEANUP(struct redisdoor, redisdoor_free)
+/* What a user should know about the connection, such as a password that the server did not ask for;
+ * NULL: nothing. Valid as long as the door. */
+const char *redisdoor_warning(const struct redisdoor *r);
 
 /* A command whose reply is text (status, string, integer as text, or lines of an array joined by
  * '\n'); a new string. Error replies: ERR_DENIED for NOPERM/NOAUTH/WRONGPASS, else ERR_FAILED with
