@@ -144,7 +144,7 @@ static int pgbouncer_args(struct local_args *a, const struct server_spec *spec, 
 	if (spec->settings == NULL || spec->settings[0] == NULL)
 		return err_set(err, ERR_FAILED, "pgbouncer needs the text of its configuration");
 	if (add_file(a, "pgbouncer.ini", spec->settings[0], err) < 0 ||
-	    strlist_push(&a->argv, a->program, err) < 0 || strlist_push(&a->argv, "-q", err) < 0)
+	    strlist_push(&a->argv, a->program, err) < 0)
 		return -1;
 	return strlist_pushf(&a->argv, err, "%s/pgbouncer.ini", a->work);
 }

@@ -21,17 +21,18 @@ struct pgbouncer_opts {
 	int64_t connect_timeout_ms;
 };
 
-/* {"version","conffile","auth_file",…: SHOW CONFIG as an object, "databases": SHOW DATABASES
- * without passwords, "pools"}. ERR_DENIED when the user may not use the console. */
+/* One object: "version", "conffile", "auth_file" … (everything of SHOW CONFIG, as text or null),
+ * "databases" and "pools" (rows of SHOW DATABASES and SHOW POOLS, without passwords). ERR_DENIED
+ * when the user may not use the console. */
 int pgbouncer_describe(const struct pgbouncer_opts *opts, json_t **ret, struct err *err) MUST_USE;
 
 /* How files are reached: the engine's door, or a map in tests. Appends the content. */
 typedef int pgbouncer_read_fn(void *ctx, const char *path, struct buf *out, struct err *err);
 
 /* Starting from the ini file: [{"path","role":"ini"|"include"|"auth"|"hba"|"ident"|"tls",
- * "setting"}], each existing file once. Relative paths are as PgBouncer takes them: relative to its
- * working directory, `cwd` (NULL: the ini's folder). A named file that does not exist is ERR_ABSENT
- * with the line that names it. */
+ * "setting"}], each file once; the ini has no "setting". Relative paths are as PgBouncer takes
+ * them: relative to its working directory, `cwd` (NULL: the ini's folder). A named file that does
+ * not exist is ERR_ABSENT with the line that names it. */
 int pgbouncer_collect(const char *ini_path, const char *cwd, pgbouncer_read_fn *read, void *ctx,
 		      json_t **ret, struct err *err) MUST_USE;
 
