@@ -110,9 +110,6 @@ static int check_postgres(struct findings *f, const struct backup_job *b, uint64
 	json_array_foreach(json_object_get(section, "skipped_databases"), i, db)
 	{
 		CLEANUP(freep) char *gap = NULL;
-		/* template0 is PostgreSQL's own and never changes. */
-		if (strcmp(json_string_value(db), "template0") == 0)
-			continue;
 		if (str_printf(&gap, err, "not taken: database '%s' allows no connections",
 			       json_string_value(db)) < 0 ||
 		    say(f, "warning", "postgres", gap, err) < 0)

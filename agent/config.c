@@ -225,11 +225,18 @@ static int check_environment(struct loading *l)
 /* Is there a password in it that does not come from a ${…}? */
 static bool has_literal_password(const char *url)
 {
-	size_t from, to;
+	size_t from, to, depth = 0;
 	if (!expand_userinfo(url, &from, &to))
 		return strcasestr(url, "password=") != NULL;
-	const char *colon = memchr(url + from, ':', to - from);
-	return colon != NULL && colon + 1 < url + to && colon[1] != '$';
+	for (size_t i = from; i + 1 < to; i++) {
+		if (url[i] == '{')
+			depth++;
+		else if (url[i] == '}' && depth > 0)
+			depth--;
+		else if (url[i] == ':' && depth == 0)
+			return url[i + 1] != '$';
+	}
+	return false;
 }
 
 static int warn_of_readers(struct loading *l)

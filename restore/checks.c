@@ -11,7 +11,8 @@ static int run_check(struct sandbox *sb, const json_t *section, const struct res
 	if (str_printf(&where, err, "check '%s'", c->label) < 0 ||
 	    load_postgres_url(sb, section, &url, err) < 0)
 		return -1;
-	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
+	/* The user's SQL runs with the database's own settings, not with those of a dump. */
+	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000, .plain = true};
 	if (pg_connect(&opts, c->database, &pg, &why) < 0 || pg_value(pg, c->sql, &found, &why) < 0)
 		return report_compare(r, "check", where, "answer", c->expect, why.msg, err);
 	return report_compare(r, "check", where, "answer", c->expect, found, err);

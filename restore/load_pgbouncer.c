@@ -33,7 +33,8 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	sb->loading = "pgbouncer";
 	if (sandbox_volume(sb, "pgbouncer", volume_of(section), &volume, err) < 0 ||
 	    engine_volume_write(sb->job->engine, volume, &to, err) < 0 ||
-	    sandbox_unpack(sb, "pgbouncer/config/", to, err) < 0 || tree_writer_close(to, err) < 0)
+	    sandbox_unpack(sb, "pgbouncer/config/", UNPACK_AS_ARCHIVED, to, err) < 0 ||
+	    tree_writer_close(to, err) < 0)
 		return -1;
 	return sandbox_outside(sb, "pgbouncer", "pgbouncer/outside/", volume_of(section), &outside,
 			       err);

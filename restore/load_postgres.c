@@ -163,7 +163,7 @@ static int put_config(struct sandbox *sb, const char *volume, struct err *err)
 {
 	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
 	if (engine_volume_write(sb->job->engine, volume, &to, err) < 0 ||
-	    sandbox_unpack(sb, "postgres/config/", to, err) < 0)
+	    sandbox_unpack(sb, "postgres/config/", UNPACK_SERVERS, to, err) < 0)
 		return err_wrap(err, "configuration files");
 	return tree_writer_close(to, err);
 }
@@ -261,7 +261,7 @@ static int make_tablespace(struct globals *g, const char *statement, struct err 
 static bool skip_statement(void *ctx, const char *statement)
 {
 	struct globals *g = ctx;
-	if (strncmp(statement, g->create_superuser, strlen(g->create_superuser)) == 0)
+	if (strcmp(statement, g->create_superuser) == 0)
 		return true; /* initdb made it */
 	if (strncmp(statement, "CREATE TABLESPACE ", strlen("CREATE TABLESPACE ")) != 0)
 		return false;
@@ -279,7 +279,7 @@ static int load_globals(struct sandbox *sb, const json_t *section, struct pg *pg
 	bool bare = name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
 		    strspn(name, "0123456789") == 0;
 	if (pg_quote_ident(pg, name, &role, err) < 0 ||
-	    str_printf(&create, err, "CREATE ROLE %s;", bare ? name : role) < 0)
+	    str_printf(&create, err, "CREATE ROLE %s", bare ? name : role) < 0)
 		return -1;
 	g.create_superuser = create;
 	struct buf sql;

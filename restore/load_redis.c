@@ -110,7 +110,8 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 		return -1;
 	if (has_aof(section) && put_aof(sb, section, to, err) < 0)
 		return -1;
-	if (sandbox_unpack(sb, "redis/config/", to, err) < 0 || tree_writer_close(to, err) < 0)
+	if (sandbox_unpack(sb, "redis/config/", UNPACK_SERVERS, to, err) < 0 ||
+	    tree_writer_close(to, err) < 0)
 		return -1;
 	return sandbox_outside(sb, "redis", "redis/outside/", volume_of(section), &outside, err);
 }

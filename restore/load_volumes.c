@@ -35,7 +35,8 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 		    str_printf(&prefix, err, "volumes/%s/", label) < 0 ||
 		    sandbox_volume(sb, label, volume, &name, err) < 0 ||
 		    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
-		    sandbox_unpack(sb, prefix, to, err) < 0 || tree_writer_close(to, err) < 0)
+		    sandbox_unpack(sb, prefix, UNPACK_AS_ARCHIVED, to, err) < 0 ||
+		    tree_writer_close(to, err) < 0)
 			return err_wrap(err, "volume '%s'", label);
 	}
 	return 0;

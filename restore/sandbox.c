@@ -154,7 +154,7 @@ int sandbox_member(struct sandbox *sb, const char *name, struct buf *out, struct
 struct unpack {
 	struct tree_writer *to;
 	size_t prefix_len;
-	uint64_t members;
+	enum unpack_owner owner;
 };
 
 static int unpack_member(void *ctx, struct archive_entry *entry, struct source *content,
@@ -174,15 +174,15 @@ static int unpack_member(void *ctx, struct archive_entry *entry, struct source *
 			return -1;
 		archive_entry_set_hardlink(entry, link);
 	}
-	u->members++;
-	if (tree_writer_add(u->to, entry, content, err) < 0)
-		return err_wrap(err, "member '%s'", name);
-	return 0;
+	int rc = u->owner == UNPACK_SERVERS ? tree_writer_stream(u->to, name, 0600, content, err)
+					    : tree_writer_add(u->to, entry, content, err);
+	return rc < 0 ? err_wrap(err, "member '%s'", name) : 0;
 }
 
-int sandbox_unpack(struct sandbox *sb, const char *prefix, struct tree_writer *to, struct err *err)
+int sandbox_unpack(struct sandbox *sb, const char *prefix, enum unpack_owner owner,
+		   struct tree_writer *to, struct err *err)
 {
-	struct unpack u = {.to = to, .prefix_len = strlen(prefix)};
+	struct unpack u = {.to = to, .prefix_len = strlen(prefix), .owner = owner};
 	return reader_members(sb->reader, prefix, unpack_member, &u, err);
 }
 
@@ -208,7 +208,8 @@ int sandbox_outside(struct sandbox *sb, const char *component, const char *prefi
 	if (str_printf(&beside, err, "%s-outside", volume) < 0 ||
 	    sandbox_volume(sb, component, beside, &name, err) < 0 ||
 	    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
-	    sandbox_unpack(sb, prefix, to, err) < 0 || tree_writer_close(to, err) < 0)
+	    sandbox_unpack(sb, prefix, UNPACK_SERVERS, to, err) < 0 ||
+	    tree_writer_close(to, err) < 0)
 		return -1;
 	*ret = name;
 	name = NULL;

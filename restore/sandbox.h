@@ -44,9 +44,12 @@ int sandbox_stream(struct sandbox *sb, const char *name, struct source **ret, st
     MUST_USE;
 /* A small member as a whole; ERR_ABSENT. Appends. */
 int sandbox_member(struct sandbox *sb, const char *name, struct buf *out, struct err *err) MUST_USE;
+/* Whose the unpacked files are: as the archive says, or the user's that servers run as (for files
+ * that were read through a server, which told no owner). */
+enum unpack_owner { UNPACK_AS_ARCHIVED, UNPACK_SERVERS };
 /* Puts the members below `prefix` into an open volume, without the prefix. */
-int sandbox_unpack(struct sandbox *sb, const char *prefix, struct tree_writer *to, struct err *err)
-    MUST_USE;
+int sandbox_unpack(struct sandbox *sb, const char *prefix, enum unpack_owner owner,
+		   struct tree_writer *to, struct err *err) MUST_USE;
 /* sandbox_unpack into a volume of its own, if there are such members. *ret NULL: there are none. */
 int sandbox_outside(struct sandbox *sb, const char *component, const char *prefix,
 		    const char *volume, char **ret, struct err *err) MUST_USE;

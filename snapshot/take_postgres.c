@@ -60,8 +60,11 @@ static int plan_database(struct snapshot *s, json_t *db, json_t *taken, json_t *
 	if (json_get_str(db, "name", &name, err) < 0 ||
 	    json_get_bool(db, "allow_connections", &allows, err) < 0)
 		return -1;
+	/* template0 is PostgreSQL's own and never changes: initdb makes it again. */
 	if (!allows)
-		return json_push(skipped, json_text_value(name), err);
+		return strcmp(name, "template0") == 0
+			   ? 0
+			   : json_push(skipped, json_text_value(name), err);
 	CLEANUP(pg_freep) struct pg *pg = NULL;
 	if (pg_connect(s->job->postgres, name, &pg, err) < 0 ||
 	    pg_describe_database(pg, db, err) < 0 || refuse_gaps(db, err) < 0)
