@@ -87,7 +87,7 @@ static const struct cli_option help_options[] = {
 const struct cli_command cli_commands[] = {
     {.name = "check",
      .run = cmd_check,
-     .summary = "would a backup work? asks everything, takes nothing",
+     .summary = "tells whether a backup would work; takes nothing",
      .description =
 	 "Asks every server and store what a backup would ask: reachability, passwords, versions, "
 	 "rights, tools, space. Names what the configured role can't take, and leftovers of killed "
@@ -106,7 +106,7 @@ const struct cli_command cli_commands[] = {
 		 "lifeboat backup --pin --label 'before 2.0'\tone that stays"},
     {.name = "list",
      .run = cmd_list,
-     .summary = "what backups there are",
+     .summary = "lists the backups there are",
      .description = "Lists the backups of the stack in a store, newest first, told from their "
 		    "sidecars alone.",
      .options = store_options},
@@ -115,7 +115,7 @@ const struct cli_command cli_commands[] = {
      .args = "[BACKUP]",
      .max_args = 1,
      .complete = CLI_COMPLETE_BACKUP,
-     .summary = "what one backup holds: tables, rows, keys",
+     .summary = "shows what one backup holds: tables, rows, keys",
      .description =
 	 "Reads the manifest at the end of the archive: databases with their tables, "
 	 "exact row counts and digests, Redis keys, configuration files, drills.\n\n"
@@ -138,7 +138,7 @@ const struct cli_command cli_commands[] = {
      .args = "[BACKUP]",
      .max_args = 1,
      .complete = CLI_COMPLETE_BACKUP,
-     .summary = "into fresh volumes, booted and proved",
+     .summary = "restores into fresh volumes, boots and proves them",
      .description =
 	 "Restores into fresh volumes, never over existing ones. Servers are booted on them, and "
 	 "after a restart their contents are compared with what the dump itself held: rows and "
@@ -155,7 +155,7 @@ const struct cli_command cli_commands[] = {
      .args = "[BACKUP]",
      .max_args = 1,
      .complete = CLI_COMPLETE_BACKUP,
-     .summary = "restores, proves, throws away, writes evidence",
+     .summary = "restores, proves, throws away, and keeps the evidence",
      .description =
 	 "Restores a backup into volumes that are thrown away and proves it as restore does. Then "
 	 "comes the negative control: a row and a key are removed, and the same proof must now "
@@ -173,7 +173,7 @@ const struct cli_command cli_commands[] = {
      .options = prune_options},
     {.name = "status",
      .run = cmd_status,
-     .summary = "is it safe now? for people and monitors",
+     .summary = "tells whether all is safe now, for people and monitors",
      .description =
 	 "The newest backup and the newest proven one, and their ages.\n\n"
 	 "Exit status 0: the newest is not failed and there is a proven one. 1: there is "
@@ -182,7 +182,7 @@ const struct cli_command cli_commands[] = {
     {.name = "version",
      .run = cmd_version,
      .no_config = true,
-     .summary = "version of lifeboat and of its libraries",
+     .summary = "prints the version of lifeboat and of its libraries",
      .description = "Prints the version of lifeboat and of the libraries that it runs with."},
     {.name = "help",
      .run = cmd_help,
@@ -190,7 +190,7 @@ const struct cli_command cli_commands[] = {
      .max_args = 1,
      .complete = CLI_COMPLETE_COMMAND,
      .no_config = true,
-     .summary = "help about a command, or about agent.conf",
+     .summary = "explains a command, or agent.conf",
      .description = "Says what a command does and what its options are; without one, what "
 		    "commands there are. 'lifeboat help agent.conf' describes all settings.",
      .options = help_options,

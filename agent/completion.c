@@ -36,7 +36,7 @@ static void put_words(struct script *s, enum cli_complete kind)
 {
 	switch (kind) {
 	case CLI_COMPLETE_COMPONENT:
-		put(s, "postgres redis pgbouncer");
+		put(s, "postgres redis pgbouncer volumes");
 		break;
 	case CLI_COMPLETE_COMMAND:
 		for (const struct cli_command *c = cli_commands; c->name != NULL; c++)
