@@ -3,10 +3,17 @@
  *
  *  keep = last 3, hourly 24, daily 7, weekly 4, monthly 12, yearly 2, within 30d, min 3
  *
- * A bucket (hour, day, ISO week, month, year in the time zone given) is represented by its newest
- * proven backup, else by its newest unproven one. An unproven or suspicious backup never evicts a
- * proven one: it takes no proven backup's place, in `last` either. Never deleted: the newest
- * proven, pinned ones, the newest of all, those in use. No rule at all keeps everything.
+ * A bucket is an hour, day, ISO week, month or year in the time zone given; "daily 7" speaks of the
+ * 7 newest days that have a backup at all. Backups are of three ranks: proven (the drill passed and
+ * it is not suspicious), untested, and doubtful (the drill failed, or suspicious). A bucket is
+ * represented by its newest proven one, else its newest untested one, else its newest doubtful one.
+ *
+ * A lower rank never evicts a higher one: each rule is applied to the proven alone, to these and
+ * the untested, and to all, and what any of the three keeps stays. So "last 3" keeps the 3 newest
+ * and, if these are not proven, the 3 newest proven as well.
+ *
+ * Never deleted: the newest of each rank, pinned ones, those in use. "min 3" keeps the newest of
+ * the rest, again rank by rank, until there are 3. No rule at all keeps everything.
  */
 #ifndef LIFEBOAT_STORAGE_RETENTION_H
 #define LIFEBOAT_STORAGE_RETENTION_H
@@ -20,7 +27,8 @@ struct retention_rules {
 	int64_t within_ms;
 	bool any; /* at least one rule was given */
 };
-/* ERR_CONFIG names the word that is wrong and what is allowed. */
+/* NULL and "": no rule. ERR_CONFIG names the word that is wrong and what is allowed. Times of
+ * "within" are hours, days or weeks: 36h, 30d, 8w. */
 int retention_parse(const char *text, struct retention_rules *ret, struct err *err) MUST_USE;
 
 struct retention_item {
@@ -29,9 +37,11 @@ struct retention_item {
 	bool pinned, suspicious, in_use;
 	/* filled by retention_plan */
 	bool keep;
-	char reason[96]; /* "daily 2026-11-22", "newest proven", "no rule keeps it" */
+	/* All that keep it: "last 3, daily 2026-11-22", "newest proven"; else "no rule keeps it" */
+	char reason[96];
 };
-/* `zone`: an IANA name ("Europe/Berlin"), NULL for UTC. Items in any order. */
+/* Fills keep and reason of every item. `zone`: an IANA name ("Europe/Berlin"), NULL for UTC. Items
+ * in any order. */
 int retention_plan(const struct retention_rules *rules, const char *zone, int64_t now_ms,
 		   struct retention_item *items, size_t count, struct err *err) MUST_USE;
 
