@@ -182,7 +182,7 @@ static int push_taken(struct strlist *l, char *copy, struct err *err)
 
 int strlist_push(struct strlist *l, const char *text, struct err *err)
 {
-	char *copy;
+	char *copy = NULL;
 	if (str_dup(text, &copy, err) < 0)
 		return -1;
 	return push_taken(l, copy, err);

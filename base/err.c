@@ -22,7 +22,7 @@ static void format_cut(char *out, size_t out_bytes, const char *fmt, va_list arg
 	memcpy(out + cut, "…", sizeof "…");
 }
 
-int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+void err_set_message(struct err *err, enum err_code code, const char *fmt, ...)
 {
 	/* The message may be built from the old one, so it is formatted aside first. */
 	char text[ERR_MSG_BYTES];
@@ -33,10 +33,9 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	err_clear(err);
 	err->code = code;
 	memcpy(err->msg, text, sizeof text);
-	return -1;
 }
 
-int err_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt, ...)
+void err_set_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt, ...)
 {
 	char text[ERR_MSG_BYTES];
 	va_list args;
@@ -47,12 +46,11 @@ int err_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt,
 		code = ERR_NOSPACE;
 	else if (sys_errno == ENOMEM)
 		code = ERR_NOMEM;
-	err_set(err, code, "%s: %s", text, strerror(sys_errno));
+	err_set_message(err, code, "%s: %s", text, strerror(sys_errno));
 	err->sys_errno = sys_errno;
-	return -1;
 }
 
-int err_wrap(struct err *err, const char *fmt, ...)
+void err_add_context(struct err *err, const char *fmt, ...)
 {
 	char context[ERR_MSG_BYTES / 2], old[ERR_MSG_BYTES];
 	va_list args;
@@ -63,21 +61,19 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	int needed = snprintf(err->msg, sizeof err->msg, "%s: %s", context, old);
 	if (needed >= (int)sizeof err->msg)
 		memcpy(err->msg + sizeof err->msg - sizeof "…", "…", sizeof "…");
-	return -1;
 }
 
-int err_hint(struct err *err, const char *fmt, ...)
+void err_set_hint(struct err *err, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
 	format_cut(err->hint, sizeof err->hint, fmt, args);
 	va_end(args);
-	return -1;
 }
 
-int err_nomem(struct err *err, const char *what)
+void err_set_nomem(struct err *err, const char *what)
 {
-	return err_set(err, ERR_NOMEM, "out of memory for %s", what);
+	err_set_message(err, ERR_NOMEM, "out of memory for %s", what);
 }
 
 void err_clear(struct err *err)

@@ -54,22 +54,33 @@ struct err {
 		.code = ERR_NONE                                                                   \
 	}
 
-/* Sets code and message, forgetting what was there. Returns -1. */
-int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/*
+ * Each of these is -1 as an expression, in a way that the compiler can see: it then knows that an
+ * output that was not set is not used.
+ *
+ *  err_set(err, code, fmt, …)             sets code and message, forgetting what was there
+ *  err_sys(err, code, sys_errno, fmt, …)  the same with ": " and the text of `sys_errno`; ENOSPC
+ * and EDQUOT become ERR_NOSPACE, ENOMEM becomes ERR_NOMEM err_wrap(err, fmt, …) puts "context: "
+ * before the message; keeps code and hint err_hint(err, fmt, …)                  sets the hint: a
+ * sentence that says what to do err_nomem(err, what)                   out of memory, while doing
+ * what `what` says
+ */
+#define err_set(...)   (err_set_message(__VA_ARGS__), err_minus_one())
+#define err_sys(...)   (err_set_sys(__VA_ARGS__), err_minus_one())
+#define err_wrap(...)  (err_add_context(__VA_ARGS__), err_minus_one())
+#define err_hint(...)  (err_set_hint(__VA_ARGS__), err_minus_one())
+#define err_nomem(...) (err_set_nomem(__VA_ARGS__), err_minus_one())
 
-/* The same with ": " and the text of `sys_errno`; ENOSPC and EDQUOT become ERR_NOSPACE, ENOMEM
- * becomes ERR_NOMEM, whatever `code` says. Returns -1. */
-int err_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt, ...)
+void err_set_message(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void err_set_sys(struct err *err, enum err_code code, int sys_errno, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
-
-/* Puts "context: " before the message. Keeps code and hint. Returns -1. */
-int err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-/* Sets the hint: a sentence that says what to do. Returns -1. */
-int err_hint(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-/* Out of memory, while doing what `what` says. Returns -1. */
-int err_nomem(struct err *err, const char *what);
+void err_add_context(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void err_set_hint(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void err_set_nomem(struct err *err, const char *what);
+static inline int err_minus_one(void)
+{
+	return -1;
+}
 
 /* Back to empty. */
 void err_clear(struct err *err);

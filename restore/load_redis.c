@@ -54,7 +54,7 @@ static int host_version(struct sandbox *sb, char version[32], bool *ret_valkey, 
 static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
 	char version[32];
-	bool valkey;
+	bool valkey = false;
 	struct err why = ERR_INIT;
 	const char *magic = json_str_or(json_object_get(section, "rdb"), "magic", "");
 	if (host_version(sb, version, &valkey, &why) < 0) {

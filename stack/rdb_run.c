@@ -94,7 +94,7 @@ static int take_step(struct rdb *r, const uint8_t *p, size_t n)
 {
 	uint8_t what = r->module_value != 0 ? r->module_value : *r->step;
 	uint64_t len;
-	struct rdb_string s;
+	struct rdb_string s = {0};
 	int used;
 	switch (what) {
 	case RDB_STR:
