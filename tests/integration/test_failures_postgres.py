@@ -106,7 +106,7 @@ class PostgresFails(StackCase):
         url = self.url.replace(str(self.stack.ports["postgres"]), str(proxy.port))
         with self.nothing_changes():
             result = self.stack.lifeboat("backup", env={"LIFEBOAT_POSTGRES_URL": url})
-            self.assert_failed(result, 1, "17", "pg_dump", "postgresql-client-17")
+            self.assert_failed(result, 1, "14", "pg_dump", "postgresql-client-14")
 
     def test_backup__pointed_at_pgbouncer__refused_and_explained(self):
         url = self.url.replace(str(self.stack.ports["postgres"]), str(self.stack.ports["pgbouncer"]))
@@ -119,8 +119,9 @@ class PostgresFails(StackCase):
         self.assertEqual(self.stack.sql("hdms_db", "SELECT count(*) FROM users", port=self.stack.ports["pgbouncer"]), "300")
 
     def test_backup__table_under_row_level_security__failed_with_its_name(self):
-        self.stack.sql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'reader'; GRANT pg_read_all_data TO reader")
-        self.addCleanup(self.stack.sql, "postgres", "DROP ROLE reader")
+        self.stack.sql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'reader'; GRANT pg_read_all_data TO reader;"
+                                   "GRANT CONNECT ON DATABASE hdms_audit TO reader")
+        self.addCleanup(self.stack.sql, "postgres", "DROP OWNED BY reader; DROP ROLE reader")
         url = self.url.replace("hdms:" + self.stack.PASSWORD, "reader:reader")
         with self.nothing_changes():
             result = self.stack.lifeboat("backup", "--only", "postgres", env={"LIFEBOAT_POSTGRES_URL": url})
@@ -172,30 +173,43 @@ class LeastRights(StackCase):
 
     STACK = {"components": ("postgres",)}
 
+    def reader(self, name, *rights):
+        self.stack.sql("postgres", "CREATE ROLE %s LOGIN PASSWORD 'reader'; GRANT CONNECT ON DATABASE hdms_audit TO %s"
+                       % (name, name))
+        self.stack.sql("hdms_db", "ALTER TABLE tickets DISABLE ROW LEVEL SECURITY")
+        for right in rights:
+            for database in ("hdms_db", "hdms_audit"):
+                self.stack.sql(database, right % name)
+        return {"LIFEBOAT_POSTGRES_URL": "postgresql://%s:reader@127.0.0.1:%d/hdms_db" % (name, self.stack.ports["postgres"])}
+
     def test_backup__pg_read_all_data__taken_and_what_is_missing_is_named(self):
-        stack = self.stack
-        stack.sql("hdms_db", "ALTER TABLE tickets DISABLE ROW LEVEL SECURITY; SELECT lo_unlink(70001), lo_unlink(70002)")
-        stack.sql("postgres", "CREATE ROLE reader LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data")
-        url = "postgresql://reader:reader@127.0.0.1:%d/hdms_db" % stack.ports["postgres"]
-        stack.sql("postgres", "GRANT CONNECT ON DATABASE hdms_audit TO reader")
-        result = stack.lifeboat("backup", "--json", env={"LIFEBOAT_POSTGRES_URL": url}, expect=0)
-        told = result.out + result.err
-        self.assertRegex(told, "password")
-        self.assertRegex(told, "configuration|postgresql.conf")
-        manifest = stack.lifeboat("show", "--json", expect=0)
-        self.assertIn("password", manifest.out)
-        check = stack.lifeboat("check", env={"LIFEBOAT_POSTGRES_URL": url})
+        env = self.reader("reader_of_all", "GRANT pg_read_all_data TO %s")
+        self.stack.sql("hdms_db", "SELECT lo_unlink(70001), lo_unlink(70002)")
+        said = self.stack.lifeboat("backup", env=env, expect=0)
+        self.assertRegex(said.out + said.err, "not taken: configuration files")
+        shown = self.stack.lifeboat("show", "--json", expect=0)
+        self.assertIn("configuration files", " ".join(shown.json["manifest"]["warnings"]))
+        check = self.stack.lifeboat("check", env=env)
+        self.assertRegex(check.out + check.err, "configuration files")
+
+    def test_backup__select_rights_alone__role_passwords_are_named_as_missing(self):
+        env = self.reader("reader_of_tables", 'GRANT USAGE ON SCHEMA public TO %s', 'GRANT SELECT ON ALL TABLES IN SCHEMA public TO %s',
+                          'GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO %s')
+        self.stack.sql("hdms_audit", "GRANT USAGE ON SCHEMA audit TO reader_of_tables; GRANT SELECT ON ALL TABLES IN SCHEMA audit"
+                                     " TO reader_of_tables; GRANT SELECT ON ALL SEQUENCES IN SCHEMA audit TO reader_of_tables")
+        self.stack.sql("hdms_db", "GRANT USAGE ON SCHEMA \"Odd \"\"names\"\"\" TO reader_of_tables;"
+                                  "GRANT SELECT ON ALL TABLES IN SCHEMA \"Odd \"\"names\"\"\" TO reader_of_tables")
+        said = self.stack.lifeboat("backup", env=env, expect=0)
+        self.assertRegex(said.out + said.err, "password")
+        check = self.stack.lifeboat("check", env=env)
         self.assertRegex(check.out + check.err, "password")
 
     def test_backup__large_object_it_may_not_read__named(self):
-        stack = self.stack
-        stack.sql("postgres", "CREATE ROLE reader2 LOGIN PASSWORD 'reader' IN ROLE pg_read_all_data;"
-                              "GRANT CONNECT ON DATABASE hdms_audit TO reader2")
-        stack.sql("hdms_audit", "SELECT lo_from_bytea(4711, 'secret')")
-        url = "postgresql://reader2:reader@127.0.0.1:%d/hdms_db" % stack.ports["postgres"]
-        stack.sql("hdms_db", "ALTER TABLE tickets DISABLE ROW LEVEL SECURITY")
-        result = stack.lifeboat("backup", env={"LIFEBOAT_POSTGRES_URL": url})
-        self.assertRegex(result.out + result.err, "large object")
+        env = self.reader("reader_of_data", "GRANT pg_read_all_data TO %s")
+        self.stack.sql("hdms_audit", "SELECT lo_from_bytea(4711, 'secret')")
+        self.addCleanup(self.stack.sql, "hdms_audit", "SELECT lo_unlink(4711)")
+        result = self.stack.lifeboat("backup", env=env)
+        self.assertRegex(result.out + result.err, "'hdms_audit'.*large object")
 
 
 if __name__ == "__main__":

@@ -94,13 +94,11 @@ class RedisFails(StackCase):
         self.addCleanup(self.stack.redis, "CONFIG", "SET", "rdb-key-save-delay", "0")
         before = self.stack.store_files()
         process = self.stack.start_lifeboat("backup", env={"LIFEBOAT_REDIS_METHOD": "bgsave"})
-        killed = 0
-        while process.poll() is None and killed < 20:
+        while process.poll() is None:
             child = self.save_child()
             if child:
                 try:
                     os.kill(child, 9)
-                    killed += 1
                 except ProcessLookupError:
                     pass
         result = self.stack.finish(process, ["backup"])
@@ -159,7 +157,7 @@ class RedisDiskFull(StackCase):
         with self.nothing_changes():
             result = self.stack.lifeboat("backup", env={"LIFEBOAT_REDIS_METHOD": "bgsave"})
             self.assert_failed(result, 1, "redis")
-            self.assertRegex(result.err, "(?i)space|room|full")
+            self.assertRegex(result.err, "BGSAVE is not safe now: .* free under")
         self.assertTrue(self.writes_work(), "a save was tried although it could only fail, and now writes are refused")
 
     def test_backup__no_room_for_a_save_and_auto__taken_from_the_stream(self):

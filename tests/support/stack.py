@@ -31,7 +31,7 @@ LIFEBOAT = os.environ.get("LIFEBOAT", str(TOP / "build" / "debug" / "lifeboat"))
 ROOT = os.geteuid() == 0
 # The kernel ends them when the test dies, whatever it dies of.
 AS_SERVER = ["setpriv"] + (["--reuid=postgres", "--regid=postgres", "--init-groups"] if ROOT else [])
-MARK = "LIFEBOAT_TEST_MARK"
+MARK = "STACK_TEST_MARK"
 
 
 class Failed(AssertionError):
@@ -214,9 +214,9 @@ class Stack:
         text = self.fill_in((HELPDESK / "agent.conf").read_text())
         for name in ("postgres", "redis", "pgbouncer"):
             if name not in self.components:
-                text = re.sub(r"\[%s\]\n(?:[^\[].*\n|\n)*" % name, "", text)
+                text = re.sub(r"\[%s\]\n(?:[^\[\n].*\n|\n)*" % name, "", text)
         if "postgres" not in self.components or not self.populate:
-            text = re.sub(r"\[check recent-tickets\]\n(?:[^\[].*\n|\n)*", "", text)
+            text = re.sub(r"\[check recent-tickets\]\n(?:[^\[\n].*\n|\n)*", "", text)
         self.write_conf(text)
         env = self.folder / ".env"
         env.write_text((HELPDESK / "env").read_text())
@@ -400,8 +400,8 @@ class Stack:
         return found
 
     def store_files(self):
-        """Every file in the store with its content's hash, for before and after."""
-        return tree_state(self.store)
+        """Every file in the store with its content's hash, for before and after; without the lock."""
+        return {name: state for name, state in tree_state(self.store).items() if not name.endswith(".lock")}
 
 
 def tree_state(folder):
