@@ -90,36 +90,39 @@ static bool is_directive(const char *line, const char *name)
 	return strncasecmp(line, name, len) == 0 && (line[len] == ' ' || line[len] == '\t');
 }
 
+/* What the engine decides; some of these act while the file is being read, so that a later line
+ * would not undo them. A replica would throw the restored keys away for its master's. */
+static bool is_ours(const char *line)
+{
+	static const char *const ours[] = {
+	    "port",           "bind",      "tls-port",       "unixsocket", "dir",
+	    "pidfile",        "logfile",   "syslog-enabled", "daemonize",  "supervised",
+	    "protected-mode", "replicaof", "slaveof"};
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (is_directive(line, ours[i]))
+			return true;
+	return false;
+}
+
 static int redis_config(struct local_args *a, const struct server_spec *spec, struct buf *out,
 			struct err *err)
 {
-	bool tls = false, unix_socket = false;
+	CLEANUP(freep) char *pidfile = NULL;
 	for (size_t i = 0; spec->settings != NULL && spec->settings[i] != NULL; i++) {
 		const char *line = spec->settings[i];
 		if (strchr(line, '\n') != NULL)
 			return err_set(err, ERR_FAILED, "a setting of redis has two lines");
-		tls = tls || is_directive(line, "tls-port");
-		unix_socket = unix_socket || is_directive(line, "unixsocket");
-		/* A replica would throw the restored keys away for its master's. */
-		if (is_directive(line, "replicaof") || is_directive(line, "slaveof"))
-			continue;
-		if (buf_printf(out, err, "%s\n", line) < 0)
+		if (!is_ours(line) && buf_printf(out, err, "%s\n", line) < 0)
 			return -1;
 	}
-	if (buf_printf(out, err, "port %u\nbind 127.0.0.1\nprotected-mode no\n", a->port) < 0 ||
+	if (str_printf(&pidfile, err, "%s/redis.pid", a->work) < 0 ||
+	    buf_printf(out, err, "port %u\nbind 127.0.0.1\nprotected-mode no\n", a->port) < 0 ||
 	    buf_puts(out, "daemonize no\nsupervised no\nlogfile \"\"\nsyslog-enabled no\n", err) <
 		0 ||
 	    buf_puts(out, "dir ", err) < 0 || quoted(out, a->volume, err) < 0 ||
-	    buf_puts(out, "\npidfile ", err) < 0)
+	    buf_puts(out, "\npidfile ", err) < 0 || quoted(out, pidfile, err) < 0)
 		return -1;
-	CLEANUP(freep) char *pidfile = NULL;
-	if (str_printf(&pidfile, err, "%s/redis.pid", a->work) < 0 ||
-	    quoted(out, pidfile, err) < 0 || buf_puts(out, "\n", err) < 0)
-		return -1;
-	/* Builds without TLS don't know its directives. */
-	if (tls && buf_puts(out, "tls-port 0\n", err) < 0)
-		return -1;
-	return unix_socket ? buf_puts(out, "unixsocket \"\"\n", err) : 0;
+	return buf_puts(out, "\n", err);
 }
 
 static int redis_args(struct local_args *a, const struct server_spec *spec, struct err *err)
