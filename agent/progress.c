@@ -27,8 +27,11 @@ struct progress {
 	bool shown; /* a bar stands on the terminal */
 };
 
-/* The one whose bar log lines must not run into. */
+/* The one whose bar log lines must not run into. Locks are taken in this order: that of the log,
+ * terminal_lock, progress.lock. */
+static pthread_mutex_t terminal_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct progress *on_terminal;
+static bool hooked;
 
 /* ---- what is written ---- */
 
@@ -62,9 +65,10 @@ static void describe(const struct progress *p, int64_t now, char *out, size_t ou
 		return;
 	/* The total is an estimate of the server's: passing it is no mistake, only no forecast. */
 	if (p->total > bytes && per_second > 0) {
-		int64_t left_ms = (int64_t)((double)(p->total - bytes) / per_second) * 1000;
+		int64_t left_s = (int64_t)((double)(p->total - bytes) / per_second);
+		snprintf(left, sizeof left, "%lld s", (long long)left_s);
 		snprintf(out + len, out_bytes - (size_t)len, ", %s left",
-			 format_duration(left_ms, left));
+			 left_s < 60 ? left : format_duration(left_s * 1000, left));
 	}
 }
 
@@ -113,11 +117,34 @@ static void take_bar_away(struct progress *p)
 
 static void before_log(void)
 {
+	pthread_mutex_lock(&terminal_lock);
+	if (on_terminal != NULL) {
+		pthread_mutex_lock(&on_terminal->lock);
+		take_bar_away(on_terminal);
+		pthread_mutex_unlock(&on_terminal->lock);
+	}
+	pthread_mutex_unlock(&terminal_lock);
+}
+
+static void claim_terminal(struct progress *p)
+{
+	pthread_mutex_lock(&terminal_lock);
 	if (on_terminal == NULL)
-		return;
-	pthread_mutex_lock(&on_terminal->lock);
-	take_bar_away(on_terminal);
-	pthread_mutex_unlock(&on_terminal->lock);
+		on_terminal = p;
+	bool first = !hooked;
+	hooked = true;
+	pthread_mutex_unlock(&terminal_lock);
+	/* Once and for good: other threads may be about to log when the bar goes. */
+	if (first)
+		log_set_hooks(before_log, NULL);
+}
+
+static void leave_terminal(struct progress *p)
+{
+	pthread_mutex_lock(&terminal_lock);
+	if (on_terminal == p)
+		on_terminal = NULL;
+	pthread_mutex_unlock(&terminal_lock);
 }
 
 /* ---- counting ---- */
@@ -137,13 +164,12 @@ void progress_add(void *progress, size_t bytes)
 	int64_t now = p->now(), next = atomic_load(&p->next_ms);
 	if (now < next || !atomic_compare_exchange_strong(&p->next_ms, &next, now + interval(p)))
 		return;
-	if (!p->bar) {
-		show_line(p, now);
-		return;
-	}
 	if (pthread_mutex_trylock(&p->lock) != 0)
 		return;
-	show_bar(p, now);
+	if (p->bar)
+		show_bar(p, now);
+	else
+		show_line(p, now);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -192,10 +218,8 @@ int progress_new(const struct progress_opts *opts, struct progress **ret, struct
 	bool dumb = term == NULL || strcmp(term, "dumb") == 0;
 	p->bar = opts->terminal > 0 || (opts->terminal == 0 && !dumb && isatty(p->fd) == 1);
 	begin(p, opts->total_bytes);
-	if (p->bar && !p->quiet && on_terminal == NULL) {
-		on_terminal = p;
-		log_set_hooks(before_log, NULL);
-	}
+	if (p->bar && !p->quiet)
+		claim_terminal(p);
 	*ret = p;
 	return 0;
 }
@@ -204,10 +228,7 @@ void progress_free(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	if (on_terminal == p) {
-		log_set_hooks(NULL, NULL);
-		on_terminal = NULL;
-	}
+	leave_terminal(p);
 	take_bar_away(p);
 	pthread_mutex_destroy(&p->lock);
 	free(p->label);
