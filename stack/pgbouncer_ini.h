@@ -4,7 +4,8 @@
  *  - a line is `key = value`; the value goes to the end of the line, there are no comments in it
  *  - comments are lines that begin with ';' or '#'
  *  - `%include FILE` is folded in where it stands, at most ten deep; sections go on across files
- *  - a key with other characters than letters, digits, '_', '.', '-' and '*' stands in ''
+ *  - a key with other characters than letters, digits, '_', '.', '-' and '*' stands in '' (newer
+ *    versions; 1.18 can't have such names)
  *  - every [pgbouncer] line sets the settings before it back to their defaults
  */
 #ifndef LIFEBOAT_STACK_PGBOUNCER_INI_H
