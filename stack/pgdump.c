@@ -24,6 +24,8 @@ int pgdump_new(struct pgdump **ret, struct err *err)
 	if (d == NULL)
 		return -1;
 	buf_init(&d->partial.text, PGDUMP_TEXT_MAX);
+	buf_init(&d->converted, (size_t)PGDUMP_TEXT_MAX * 4);
+	d->to_utf8 = (iconv_t)-1;
 	d->row = XXH3_createState();
 	if (d->row == NULL)
 		return err_nomem(err, "a digest");

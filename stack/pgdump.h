@@ -33,7 +33,7 @@ void rows_digest_add_hash(struct rows_digest *d, uint64_t low, uint64_t high);
 void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES]);
 
 /* One entry of the table of contents. Strings belong to the pgdump; NULL where the dump has none.
- */
+ * They are in UTF-8, whatever the database's encoding is, unless that is SQL_ASCII. */
 struct pgdump_entry {
 	int32_t id;
 	const char *desc;   /* "TABLE DATA", "SEQUENCE SET", "INDEX", … */

@@ -2,6 +2,7 @@
 #ifndef LIFEBOAT_STACK_PGDUMP_IMPL_H
 #define LIFEBOAT_STACK_PGDUMP_IMPL_H
 
+#include <iconv.h>
 #include <string.h>
 #include <xxhash.h>
 #include "stack/pgdump.h"
@@ -52,6 +53,8 @@ struct pgdump {
 	bool has_sink;
 	struct pgdump_partial partial;
 	struct pgdump_entry entry; /* the one that is being read */
+	iconv_t to_utf8;           /* (iconv_t)-1: names are as they are */
+	struct buf converted;
 
 	/* The block that is being read. */
 	struct pgdump_entry *current;
@@ -71,6 +74,12 @@ int pgdump_toc_read(struct pgdump *d, const uint8_t **p, const uint8_t *end, str
 void pgdump_toc_free(struct pgdump *d);
 /* NULL when there is none. */
 struct pgdump_entry *pgdump_toc_find(struct pgdump *d, int32_t id);
+
+/* Takes note of the definition of the entry ENCODING. */
+void pgdump_encoding_set(struct pgdump *d, const char *definition);
+/* Points *text at the same in UTF-8, valid until the next call, if that can be done. */
+int pgdump_encoding_convert(struct pgdump *d, const char **text, size_t *len, struct err *err)
+    MUST_USE;
 
 /* `need` bytes in one piece, or NULL until they have come. */
 static inline const uint8_t *pgdump_take(struct pgdump_partial *v, const uint8_t **p,

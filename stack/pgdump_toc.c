@@ -120,9 +120,10 @@ static const struct field entry_fields[E_FIELDS] = {
 enum { PARTIAL = 0, COMPLETE = 1 };
 
 /* The bytes of a string whose length is known. */
-static int read_text(struct pgdump_partial *v, const uint8_t **p, const uint8_t *end, bool kept,
+static int read_text(struct pgdump *d, const uint8_t **p, const uint8_t *end, bool kept,
 		     struct value *ret, struct err *err)
 {
+	struct pgdump_partial *v = &d->partial;
 	size_t n = v->left < (size_t)(end - *p) ? v->left : (size_t)(end - *p);
 	if (kept && buf_append(&v->text, *p, n, err) < 0)
 		return -1;
@@ -135,7 +136,7 @@ static int read_text(struct pgdump_partial *v, const uint8_t **p, const uint8_t 
 	ret->len = v->text.len;
 	if (memchr(ret->text, 0, ret->len) != NULL)
 		return err_set(err, ERR_CORRUPT, "dump is damaged: a text holds a zero byte");
-	return COMPLETE;
+	return pgdump_encoding_convert(d, &ret->text, &ret->len, err) < 0 ? -1 : COMPLETE;
 }
 
 static int read_value(struct pgdump *d, const struct field *f, const uint8_t **p,
@@ -144,7 +145,7 @@ static int read_value(struct pgdump *d, const struct field *f, const uint8_t **p
 	struct pgdump_partial *v = &d->partial;
 	*ret = (struct value){0};
 	if (v->in_text)
-		return read_text(v, p, end, f->kept, ret, err);
+		return read_text(d, p, end, f->kept, ret, err);
 	static const size_t sizes[] = {[KIND_BYTE] = 1,
 				       [KIND_MAGIC] = 5,
 				       [KIND_INT] = PGDUMP_INT_BYTES,
@@ -172,7 +173,7 @@ static int read_value(struct pgdump *d, const struct field *f, const uint8_t **p
 	v->in_text = true;
 	v->left = (size_t)ret->number;
 	buf_reset(&v->text);
-	return read_text(v, p, end, f->kept, ret, err);
+	return read_text(d, p, end, f->kept, ret, err);
 }
 
 /* ---- memory ---- */
@@ -238,6 +239,9 @@ void pgdump_toc_free(struct pgdump *d)
 	free(d->entries);
 	free(d->by_id);
 	buf_done(&d->partial.text);
+	buf_done(&d->converted);
+	if (d->to_utf8 != (iconv_t)-1)
+		iconv_close(d->to_utf8);
 }
 
 /* ---- header ---- */
@@ -376,6 +380,8 @@ static int add_entry(struct pgdump *d, struct err *err)
 		d->cap = cap;
 	}
 	d->entries[d->count++] = d->entry;
+	if (strcmp(d->entry.desc, "ENCODING") == 0 && d->entry.definition != NULL)
+		pgdump_encoding_set(d, d->entry.definition);
 	return 0;
 }
 
@@ -490,6 +496,7 @@ static int next_field(struct pgdump *d, const struct value *v, struct err *err)
 		return 0;
 	d->phase = PGDUMP_BLOCK;
 	buf_done(&d->partial.text);
+	buf_done(&d->converted);
 	return index_entries(d, err);
 }
 
