@@ -1,42 +1,12 @@
-#include "base/child.h"
+#include "base/child_impl.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { STDERR_KEPT = 8192, PIPE_BYTES = 1 << 20 };
-
-struct child {
-	pid_t pid; /* 0 once reaped */
-	int status;
-	int in, out, errs; /* our ends, -1 when closed */
-	struct buf stderr_tail;
-	char *name;
-	bool outlives;
-};
-
-int identity_find(const char *user, struct identity *ret, struct err *err)
-{
-	struct passwd pw, *found = NULL;
-	char space[4096];
-	int rc = getpwnam_r(user, &pw, space, sizeof space, &found);
-	if (found == NULL) {
-		if (rc != 0)
-			return err_sys(err, ERR_ABSENT, rc, "user '%s'", user);
-		return err_set(err, ERR_ABSENT, "there is no user '%s'", user);
-	}
-	*ret = (struct identity){.uid = pw.pw_uid, .gid = pw.pw_gid};
-	strncpy(ret->name, user, sizeof ret->name - 1);
-	return 0;
-}
 
 static void close_fd(int *fd)
 {
@@ -45,173 +15,25 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* What a starting child tells its parent when it can't run the program. */
-struct start_failure {
-	int sys_errno;
-	char step[32];
-};
-
-static _Noreturn void fail_start(int report, const char *step)
-{
-	struct start_failure f = {.sys_errno = errno};
-	strncpy(f.step, step, sizeof f.step - 1);
-	ssize_t ignored = write(report, &f, sizeof f);
-	(void)ignored;
-	_exit(127);
-}
-
-static bool is_passed(const struct child_opts *o, int fd)
-{
-	for (size_t i = 0; i < 4 && o->pass_fds[i] > 0; i++)
-		if (o->pass_fds[i] == fd)
-			return true;
-	return false;
-}
-
-/* Runs in the child, between fork and exec. */
-static _Noreturn void become(const struct child_opts *o, int in, int out, int errs, int report,
-			     pid_t parent)
-{
-	if (setpgid(0, 0) < 0 || (o->outlives && setsid() < 0 && errno != EPERM))
-		fail_start(report, "setsid");
-	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(errs, 2) < 0)
-		fail_start(report, "dup2");
-	for (size_t i = 0; i < 4 && o->pass_fds[i] > 0; i++)
-		if (fcntl(o->pass_fds[i], F_SETFD, 0) < 0)
-			fail_start(report, "descriptor");
-	/* Libraries may have left descriptors without close-on-exec. */
-	for (int fd = 3; fd < 1024; fd++)
-		if (fd != report && !is_passed(o, fd))
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
-	const int reset[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD};
-	for (size_t i = 0; i < sizeof reset / sizeof *reset; i++)
-		signal(reset[i], SIG_DFL);
-	for (size_t i = 0; o->env != NULL && o->env[i] != NULL; i++) {
-		char *assignment = strdup(o->env[i]);
-		if (assignment == NULL || putenv(assignment) != 0)
-			fail_start(report, "environment");
-	}
-	if (o->run_as != NULL && o->run_as->uid != geteuid()) {
-		if (initgroups(o->run_as->name, o->run_as->gid) < 0 || setgid(o->run_as->gid) < 0 ||
-		    setuid(o->run_as->uid) < 0)
-			fail_start(report, "change of user");
-	}
-	if (o->cwd != NULL && chdir(o->cwd) < 0)
-		fail_start(report, "chdir");
-	/* After the change of user, which clears it. The parent may have died before it was set. */
-	if (!o->outlives) {
-		prctl(PR_SET_PDEATHSIG, o->death_signal != 0 ? o->death_signal : SIGKILL);
-		if (getppid() != parent)
-			_exit(127);
-	}
-	execvp(o->argv[0], (char *const *)(uintptr_t)o->argv);
-	fail_start(report, "exec");
-}
-
-static int make_pipe(int ends[2], bool wanted, int flags, struct err *err)
-{
-	if (!wanted)
-		return 0;
-	if (pipe2(ends, O_CLOEXEC | flags) < 0)
-		return err_sys(err, ERR_IO, errno, "pipe");
-	return 0;
-}
-
-int child_start(const struct child_opts *o, struct child **ret, struct err *err)
-{
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, errs[2] = {-1, -1}, report[2] = {-1, -1};
-	int null = -1, rc = -1;
-	CLEANUP(child_freep) struct child *c = mem_zalloc(sizeof *c, "a child process", err);
-	if (c == NULL)
-		return -1;
-	c->in = c->out = c->errs = -1;
-	c->outlives = o->outlives;
-	buf_init(&c->stderr_tail, STDERR_KEPT * 2);
-	const char *slash = strrchr(o->argv[0], '/');
-	if (str_dup(slash != NULL ? slash + 1 : o->argv[0], &c->name, err) < 0)
-		return -1;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0) {
-		err_sys(err, ERR_IO, errno, "can't open '/dev/null'");
-		goto done;
-	}
-	if (make_pipe(in, o->pipe_stdin, 0, err) < 0 ||
-	    make_pipe(out, o->pipe_stdout, 0, err) < 0 ||
-	    make_pipe(errs, o->stderr_fd == 0, 0, err) < 0 || make_pipe(report, true, 0, err) < 0)
-		goto done;
-	pid_t parent = getpid();
-	pid_t pid = fork();
-	if (pid < 0) {
-		err_sys(err, ERR_FAILED, errno, "can't start '%s'", c->name);
-		goto done;
-	}
-	if (pid == 0)
-		become(o,
-		       o->pipe_stdin     ? in[0]
-		       : o->stdin_fd > 0 ? o->stdin_fd
-					 : null,
-		       o->pipe_stdout     ? out[1]
-		       : o->stdout_fd > 0 ? o->stdout_fd
-					  : null,
-		       o->stderr_fd > 0 ? o->stderr_fd : errs[1], report[1], parent);
-	setpgid(pid, pid); /* in both: nobody may signal the group before it exists */
-	c->pid = pid;
-	close_fd(&report[1]);
-	struct start_failure f = {0};
-	ssize_t n;
-	do
-		n = read(report[0], &f, sizeof f);
-	while (n < 0 && errno == EINTR);
-	if (n == (ssize_t)sizeof f) {
-		err_sys(err, f.sys_errno == ENOENT ? ERR_ABSENT : ERR_FAILED, f.sys_errno,
-			"can't start '%s' (%s)", o->argv[0], f.step);
-		goto done;
-	}
-	c->in = in[1], c->out = out[0], c->errs = errs[0];
-	in[1] = out[0] = errs[0] = -1;
-	int *ours[] = {&c->in, &c->out, &c->errs};
-	for (size_t i = 0; i < 3; i++)
-		if (*ours[i] >= 0)
-			fcntl(*ours[i], F_SETFL, fcntl(*ours[i], F_GETFL) | O_NONBLOCK);
-	/* A large pipe saves context switches on streams of gigabytes; a refusal costs nothing. */
-	if (c->out >= 0)
-		fcntl(c->out, F_SETPIPE_SZ, PIPE_BYTES);
-	if (c->in >= 0)
-		fcntl(c->in, F_SETPIPE_SZ, PIPE_BYTES);
-	*ret = c;
-	c = NULL;
-	rc = 0;
-done:
-	close_fd(&null);
-	for (int i = 0; i < 2; i++) {
-		close_fd(&in[i]);
-		close_fd(&out[i]);
-		close_fd(&errs[i]);
-		close_fd(&report[i]);
-	}
-	return rc;
-}
-
-/* Reads what stderr has; keeps the end of it. */
+/* Reads what stderr has; keeps the end of it. A few reads at a time, so that a child that never
+ * stops complaining does not keep us from its output. */
 static void drain_stderr(struct child *c)
 {
-	struct err ignored = ERR_INIT;
-	while (c->errs >= 0) {
-		if (c->stderr_tail.len >= STDERR_KEPT)
-			buf_consume(&c->stderr_tail, c->stderr_tail.len - STDERR_KEPT / 2);
-		if (buf_reserve(&c->stderr_tail, 4096, &ignored) < 0)
-			return;
-		ssize_t n = read(c->errs, c->stderr_tail.data + c->stderr_tail.len, 4096);
+	for (int reads = 0; c->errs >= 0 && reads < 16; reads++) {
+		ssize_t n = read(c->errs, c->tail + c->tail_len, CHILD_STDERR_READ);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return; /* nothing at the moment */
-		if (n == 0) {
+		if (n == 0)
 			close_fd(&c->errs);
-			return;
+		c->tail_len += (size_t)n;
+		if (c->tail_len > CHILD_STDERR_KEPT) {
+			size_t gone = c->tail_len - CHILD_STDERR_KEPT;
+			memmove(c->tail, c->tail + gone, CHILD_STDERR_KEPT);
+			c->tail_len = CHILD_STDERR_KEPT;
 		}
-		c->stderr_tail.len += (size_t)n;
-		c->stderr_tail.data[c->stderr_tail.len] = 0;
+		c->tail[c->tail_len] = '\0';
 	}
 }
 
@@ -300,9 +122,9 @@ bool child_running(struct child *c)
 const char *child_stderr(struct child *c)
 {
 	drain_stderr(c);
-	while (c->stderr_tail.len > 0 && c->stderr_tail.data[c->stderr_tail.len - 1] == '\n')
-		c->stderr_tail.data[--c->stderr_tail.len] = 0;
-	return buf_text(&c->stderr_tail);
+	while (c->tail_len > 0 && c->tail[c->tail_len - 1] == '\n')
+		c->tail[--c->tail_len] = '\0';
+	return c->tail;
 }
 
 int child_wait(struct child *c, struct deadline d, struct err *err)
@@ -373,7 +195,6 @@ void child_leave(struct child *c)
 	close_fd(&c->in);
 	close_fd(&c->out);
 	close_fd(&c->errs);
-	buf_done(&c->stderr_tail);
 	free(c->name);
 	free(c);
 }
@@ -383,6 +204,30 @@ pid_t child_pid(const struct child *c)
 	return c->pid;
 }
 
+/* Appends all of its output, up to the buffer's maximum. */
+static int read_output(struct child *c, struct buf *out, struct deadline d, struct err *err)
+{
+	for (;;) {
+		/* At the maximum one byte more is asked for, so that "full" and "too much" differ.
+		 */
+		size_t room = out->max - out->len, n;
+		char extra[1];
+		if (room > 4096)
+			room = 4096;
+		if (buf_reserve(out, room, err) < 0 ||
+		    child_read(c, room > 0 ? (char *)out->data + out->len : extra,
+			       room > 0 ? room : 1, &n, d, err) < 0)
+			return -1;
+		if (n == 0)
+			return 0;
+		if (room == 0)
+			return err_set(err, ERR_LIMIT, "output of '%s' is larger than %zu bytes",
+				       c->name, out->max);
+		out->len += n;
+		out->data[out->len] = 0;
+	}
+}
+
 int child_run(const struct child_opts *opts, struct buf *out, struct deadline d, struct err *err)
 {
 	struct child_opts o = *opts;
@@ -390,13 +235,10 @@ int child_run(const struct child_opts *opts, struct buf *out, struct deadline d,
 	CLEANUP(child_freep) struct child *c = NULL;
 	if (child_start(&o, &c, err) < 0)
 		return -1;
-	for (size_t n = 1; out != NULL && n > 0;) {
-		if (buf_reserve(out, 4096, err) < 0)
-			return err_wrap(err, "output of '%s'", c->name);
-		if (child_read(c, out->data + out->len, 4096, &n, d, err) < 0)
-			return -1;
-		out->len += n;
-		out->data[out->len] = 0;
-	}
-	return child_wait(c, d, err);
+	size_t before = out != NULL ? out->len : 0;
+	if ((out == NULL || read_output(c, out, d, err) == 0) && child_wait(c, d, err) == 0)
+		return 0;
+	if (out != NULL)
+		buf_cut(out, before);
+	return -1;
 }

@@ -7,7 +7,8 @@
  *     child_free(child)                    without wait: kills its process group and reaps it
  *
  * The end of its output is not success: only child_wait knows (see source_child in flow/).
- * Unless `outlives` is set, the kernel kills the child when we die, whatever we die of.
+ * Unless `outlives` is set, the kernel kills the child when we die, whatever we die of; for the
+ * kernel "we" is the thread that started it, so start children from a thread that stays.
  * Pipes belong to the child object; descriptors passed in opts stay the caller's.
  */
 #ifndef LIFEBOAT_BASE_CHILD_H
@@ -68,7 +69,7 @@ pid_t child_pid(const struct child *c);
 /* The last 8 KiB of stderr. */
 const char *child_stderr(struct child *c);
 
-/* Start, read all output into `out` (may be NULL), wait. */
+/* Start, append all output to `out` (may be NULL), wait. On failure `out` is as it was. */
 int child_run(const struct child_opts *opts, struct buf *out, struct deadline d, struct err *err)
     MUST_USE;
 
