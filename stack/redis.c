@@ -258,6 +258,17 @@ static int get_to_know(struct redisdoor *r, struct err *err)
 	return 0;
 }
 
+/* Who closes on the first word may want TLS, or a certificate. */
+static int hint_at_tls(const struct redisdoor *r, struct err *err)
+{
+	if (err->hint[0] != '\0' || r->url.socket != NULL || r->url.cert != NULL)
+		return -1;
+	if (!r->url.tls)
+		return err_hint(err, "If this port wants TLS, write rediss:// in the url.");
+	return err_hint(err, "The server may ask for a certificate of ours: "
+			     "rediss://…?cert=FILE&key=FILE.");
+}
+
 static int open_door(struct redisdoor *r, const struct redis_opts *opts, struct deadline limit,
 		     struct err *err)
 {
@@ -273,12 +284,12 @@ static int open_door(struct redisdoor *r, const struct redis_opts *opts, struct 
 		return -1;
 	if (authenticate(r, err) < 0 || get_to_know(r, err) < 0 ||
 	    select_db(r, r->url.db, err) < 0) {
-		if (err->code != ERR_TIMEOUT)
-			return -1;
-		err->code = ERR_UNREACHABLE;
-		err->retryable = true;
-		return err_wrap(err, "Redis at '%s' accepts connections but does not answer",
-				r->name);
+		if (err->code == ERR_TIMEOUT) {
+			err->code = ERR_UNREACHABLE;
+			err->retryable = true;
+			err_wrap(err, "it accepts connections");
+		}
+		return err->code == ERR_UNREACHABLE ? hint_at_tls(r, err) : -1;
 	}
 	r->limit = DEADLINE_NEVER;
 	return 0;

@@ -1,9 +1,9 @@
 /*
  * The door to Redis and Valkey, by hiredis: asking, BGSAVE with proof, the replication stream.
  *
- *  1. redis_connect(&(struct redis_opts){.url = "redis://:pw@127.0.0.1:6379/0"}, &r, err)
- *  2. redis_describe, redis_snapshot_bgsave | redis_snapshot_stream
- *  3. redis_free
+ *  1. redisdoor_connect(&(struct redis_opts){.url = "redis://:pw@127.0.0.1:6379/0"}, &r, err)
+ *  2. redisdoor_describe, redisdoor_bgsave | redisdoor_stream
+ *  3. redisdoor_free
  *
  * (Our names begin with redisdoor_ so as to keep off hiredis' own prefix.) The socket is our own,
  * whatever lies below it, so every wait has a deadline and can be cancelled; an answer that takes
@@ -21,7 +21,7 @@
 
 struct redis_opts {
 	const char *url;
-	int64_t connect_timeout_ms;
+	int64_t connect_timeout_ms; /* until it has answered; 0: 20 s */
 };
 
 struct redisdoor;
@@ -44,36 +44,50 @@ int redisdoor_info(struct redisdoor *r, const char *section, const char *field, 
 		   struct err *err) MUST_USE;
 /* CONFIG GET; "" when unknown or forbidden. */
 int redisdoor_config(struct redisdoor *r, const char *name, char **ret, struct err *err) MUST_USE;
+/* Keys of one database; the selected one stays selected. */
 int redisdoor_dbsize(struct redisdoor *r, unsigned db, uint64_t *ret, struct err *err) MUST_USE;
 
-/* {"server":"redis"|"valkey","version","major","run_id","role","config_file","executable",
+/* {"server":"redis"|"valkey","version" (Valkey's own, not the Redis it claims to be),"major",
+ *  "run_id","role","mode","config_file","executable",
  *  "config":{all of CONFIG GET *, no secrets: requirepass, masterauth, tls-key-file-pass … left
- * out}, "databases":[{"number","keys","expiring"}] now, "persistence":{…},
- * "missing":[{"what","why"}]} */
+ *  out}, "databases":[{"number","keys","expiring"}] now, "persistence":{…}, "modules":[name],
+ *  "warning" (only if there is one), "missing":[{"what","why"}]}
+ * Missing are: settings that may not be read, ACL users that no aclfile holds, the rest of a
+ * cluster, the recent writes of a replica without its master. */
 int redisdoor_describe(struct redisdoor *r, json_t **ret, struct err *err) MUST_USE;
 
 /* Why BGSAVE would be unsafe or impossible now: NULL when it is fine. `free_bytes`: of the file
- * system under `dir` (UINT64_MAX: unknown). A sentence, borrowed until the next call. FACTS: a
- * failed BGSAVE makes production refuse writes. */
+ * system under `dir` (UINT64_MAX: unknown). A sentence, borrowed until the next call. A failed
+ * BGSAVE makes production refuse writes (MISCONF) until one succeeds. */
 int redisdoor_bgsave_risk(struct redisdoor *r, uint64_t free_bytes, const char **ret,
+			  struct err *err) MUST_USE;
+/* The same for the stream: it touches no disk unless the server is set to save to its own file
+ * first (repl-diskless-sync no, the default before Redis 7). */
+int redisdoor_stream_risk(struct redisdoor *r, uint64_t free_bytes, const char **ret,
 			  struct err *err) MUST_USE;
 
 struct redis_save {
-	char path[4096]; /* dir/dbfilename as the server sees it */
+	char path[4096]; /* dir/dbfilename as the server sees it; "" if CONFIG GET is forbidden */
 	int64_t began_s; /* server clock before our BGSAVE: AUX ctime must not be older */
-	uint64_t dbsize_total;
+	uint64_t dbsize_total; /* keys of all databases just before it */
 };
-/* BGSAVE, and proof that this one finished and succeeded; at most `d`. The caller reads the file
- * and checks AUX ctime >= began_s. ERR_FAILED names the server's reason, and says so loudly when
- * the server now refuses writes. */
+/* BGSAVE, and proof that one begun after our question finished and succeeded; at most `d`. The
+ * caller reads the file, checks AUX ctime >= began_s, and takes an empty file for a failure when
+ * dbsize_total was not 0 (FLUSHALL came between). Saves of others are waited for, aborted ones are
+ * begun again. ERR_FAILED after two failures; it says so loudly when the server now refuses writes.
+ */
 int redisdoor_bgsave(struct redisdoor *r, struct deadline d, struct redis_save *ret,
 		     struct err *err) MUST_USE;
-/* The RDB by replication (SYNC); the source ends after the promised length or end mark. The door is
- * used up: free it after the source. `idle_ms` bounds each wait. */
+/* The RDB by replication (SYNC); the source ends after the promised length or end mark, and fails
+ * if the server closes before. The door is used up: free it after the source. `idle_ms` bounds each
+ * wait; a server that prepares sends a byte a second. Read on steadily: a server cuts off whoever
+ * pauses for its repl-timeout (60 s). */
 int redisdoor_stream(struct redisdoor *r, int64_t idle_ms, struct source **ret, struct err *err)
     MUST_USE;
 
-/* Waits until a starting server answers PONG and has loaded its data. */
+/* Waits until a starting server answers PONG and has loaded its data. `alive` (may be NULL) is
+ * asked between tries; its error ends the wait, and so do ERR_DENIED and ERR_CONFIG. ERR_TIMEOUT
+ * tells the last reason. */
 int redisdoor_wait_ready(const struct redis_opts *opts, int (*alive)(void *ctx, struct err *err),
 			 void *ctx, struct deadline d, struct redisdoor **ret, struct err *err)
     MUST_USE;

@@ -13,63 +13,13 @@
 #include <string.h>
 #include "stack/redis_door.h"
 
-enum { POLL_MS = 100, PATH_ROOM = 4096, MOST_FAILURES = 2 };
-
-/* ---- before: is it wise? ---- */
-
-static int set_risk(struct redisdoor *r, const char **ret, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static int set_risk(struct redisdoor *r, const char **ret, const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(r->risk, sizeof r->risk, fmt, args);
-	va_end(args);
-	*ret = r->risk;
-	return 0;
-}
-
-int redisdoor_bgsave_risk(struct redisdoor *r, uint64_t free_bytes, const char **ret,
-			  struct err *err)
-{
-	CLEANUP(freep) char *dir = NULL;
-	CLEANUP(freep) char *info = NULL;
-	char status[16];
-	if (redisdoor_config(r, "dir", &dir, err) < 0 ||
-	    redisdoor_info_text(r, NULL, &info, err) < 0)
-		return -1;
-	*ret = NULL;
-	if (dir[0] == '\0')
-		return set_risk(
-		    r, ret,
-		    "CONFIG GET dir is not allowed, so nobody knows where the file would be");
-	if (redisdoor_field_number(info, "loading", 0) == 1)
-		return set_risk(r, ret, "the server is still loading its data");
-	if (redisdoor_field(info, "rdb_last_bgsave_status", status, sizeof status) &&
-	    strcmp(status, "ok") != 0)
-		return set_risk(r, ret, "the server's last save failed (rdb_last_bgsave_status:%s)",
-				status);
-	/* The old file stays until the new one is whole. */
-	uint64_t data = (uint64_t)redisdoor_field_number(info, "used_memory_dataset", 0);
-	uint64_t need = data + data / 5;
-	if (free_bytes != UINT64_MAX && free_bytes < need)
-		return set_risk(
-		    r, ret,
-		    "%" PRIu64 " MiB are free under '%.200s', and a save may need %" PRIu64
-		    " MiB beside the old file; a save that fails can make the server refuse writes",
-		    free_bytes >> 20, dir, need >> 20);
-	/* While it saves, pages that are written are doubled. */
-	uint64_t rss = (uint64_t)redisdoor_field_number(info, "used_memory_rss", 0);
-	uint64_t memory = (uint64_t)redisdoor_field_number(info, "total_system_memory", 0);
-	if (memory > 0 && rss > memory / 10 * 9)
-		return set_risk(r, ret,
-				"the server uses %" PRIu64 " of %" PRIu64
-				" MiB of memory, and a save may need as much again",
-				rss >> 20, memory >> 20);
-	return 0;
-}
-
-/* ---- one save ---- */
+enum {
+	FIRST_POLL_MS = 10,
+	LAST_POLL_MS = 200,
+	GRACE_MS = 2000,
+	PATH_ROOM = 4096,
+	MOST_FAILURES = 2
+};
 
 struct save {
 	struct redisdoor *r;
@@ -78,6 +28,7 @@ struct save {
 	int64_t last_save_s; /* what LASTSAVE said then */
 	bool was_failing;    /* the save before ours had failed */
 	bool scheduled;      /* it may begin later */
+	int64_t pause_ms;    /* between two looks: small saves are quick, long ones need no haste */
 	unsigned aborted, failed;
 	uint64_t keys;
 };
@@ -117,12 +68,14 @@ static int timed_out(const struct save *s, const char *what, struct err *err)
 }
 
 /* Sleeps between two looks; `what` is what we wait for. */
-static int wait_a_bit(const struct save *s, const char *what, struct err *err)
+static int wait_a_bit(struct save *s, const char *what, struct err *err)
 {
 	int64_t left = deadline_left_ms(s->d);
-	if (left == 0)
-		return timed_out(s, what, err);
-	return wait_ms(left < POLL_MS ? left : POLL_MS, err);
+	int64_t pause = s->pause_ms > 0 ? s->pause_ms : FIRST_POLL_MS;
+	s->pause_ms = pause * 2 < LAST_POLL_MS ? pause * 2 : LAST_POLL_MS;
+	if (left >= pause)
+		return wait_ms(pause, err);
+	return wait_ms(left, err) < 0 ? -1 : timed_out(s, what, err);
 }
 
 static bool status_ok(const char *info)
@@ -291,6 +244,7 @@ static int save_once(struct save *s, enum outcome *ret, struct err *err)
 {
 	if (look_before(s, err) < 0 || ask_to_save(s, ret, err) < 0)
 		return -1;
+	s->pause_ms = 0;
 	return *ret == SAVED ? watch(s, ret, err) : 0;
 }
 
@@ -346,7 +300,9 @@ int redisdoor_bgsave(struct redisdoor *r, struct deadline d, struct redis_save *
 {
 	struct save s = {.r = r, .d = d};
 	struct redis_save out;
-	r->limit = d;
+	/* A question that is under way when time is up may still be answered. */
+	int64_t left = deadline_left_ms(d);
+	r->limit = left < INT64_MAX ? deadline_in(left + GRACE_MS) : d;
 	int rc = save_until_done(&s, err);
 	if (rc < 0 && err->code == ERR_TIMEOUT && s.failed > 0) {
 		/* Time is up, but whether writes are stopped must be known. */

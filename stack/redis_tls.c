@@ -228,6 +228,16 @@ void redis_tls_free(struct redis_tls *t)
 
 /* ---- bytes ---- */
 
+/* It takes no more of ours; it may have said why before it left. */
+static int peer_gone(struct redis_tls *t, struct err *err)
+{
+	char last;
+	ERR_clear_error();
+	if (SSL_read(t->ssl, &last, 1) <= 0 && ERR_peek_last_error() != 0)
+		return failed(t, err);
+	return err_set(err, ERR_UNREACHABLE, "Redis at '%s' closed the connection", t->name);
+}
+
 int redis_tls_write(struct redis_tls *t, const void *data, size_t len, struct deadline d,
 		    struct err *err)
 {
@@ -244,8 +254,7 @@ int redis_tls_write(struct redis_tls *t, const void *data, size_t len, struct de
 		if (rc < 0)
 			return -1;
 		if (rc == 1)
-			return err_set(err, ERR_UNREACHABLE, "Redis at '%s' closed the connection",
-				       t->name);
+			return peer_gone(t, err);
 	}
 	return 0;
 }

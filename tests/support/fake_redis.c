@@ -32,19 +32,31 @@ static int read_request(FILE *in, char *out, size_t cap)
 	return 0;
 }
 
-static int answer(int fd, struct fake_rule *rule)
+static int put(int fd, const char *p, size_t left, size_t piece)
 {
-	const char *p = rule->reply;
-	size_t left = strlen(p), piece = rule->piece > 0 ? rule->piece : left;
-	for (; left > 0; left -= piece < left ? piece : left, p += piece) {
-		size_t n = piece < left ? piece : left;
+	while (left > 0) {
+		size_t n = piece > 0 && piece < left ? piece : left;
 		if (send(fd, p, n, MSG_NOSIGNAL) != (ssize_t)n)
 			return -1;
-		if (rule->piece > 0)
+		p += n;
+		left -= n;
+		/* So that the pieces arrive as pieces. */
+		if (piece > 0)
 			poll(NULL, 0, 1);
-		if (left <= piece)
-			break;
 	}
+	return 0;
+}
+
+static int answer(int fd, const struct fake_rule *rule)
+{
+	char head[32] = "";
+	const char *tail = rule->bulk ? "\r\n" : "";
+	if (rule->bulk)
+		snprintf(head, sizeof head, "$%zu\r\n", strlen(rule->reply));
+	if (put(fd, head, strlen(head), 0) < 0 ||
+	    put(fd, rule->reply, strlen(rule->reply), rule->piece) < 0 ||
+	    put(fd, tail, strlen(tail), 0) < 0)
+		return -1;
 	return rule->hang_up ? -1 : 0;
 }
 
@@ -103,10 +115,4 @@ void fake_redis_stop(struct fake_redis *f)
 	shutdown(f->listener, SHUT_RDWR);
 	pthread_join(f->thread, NULL);
 	close(f->listener);
-}
-
-char *fake_redis_bulk(const char *text, char *out, size_t cap)
-{
-	snprintf(out, cap, "$%zu\r\n%s\r\n", strlen(text), text);
-	return out;
 }

@@ -20,6 +20,7 @@ struct fake_rule {
 	const char *reply;
 	unsigned times;
 	size_t piece; /* the reply goes out in pieces of so many bytes; 0: at once */
+	int bulk;     /* send it as one string: "$N", the bytes */
 	int hang_up;  /* close behind it */
 	unsigned used;
 };
@@ -35,7 +36,5 @@ struct fake_redis {
 
 void fake_redis_start(struct fake_redis *f, struct fake_rule *rules, size_t count);
 void fake_redis_stop(struct fake_redis *f);
-/* "$N\r\n<text>\r\n" into `out`: what INFO answers. Returns out. */
-char *fake_redis_bulk(const char *text, char *out, size_t cap);
 
 #endif
