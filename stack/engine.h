@@ -127,9 +127,10 @@ int engine_tool_run(struct engine *e, const struct tool *t, struct buf *out, str
 struct server_spec {
 	const char *volume; /* its data; postgres: PGDATA; pgbouncer: NULL */
 	/* postgres: `-c` pairs "name=value"; redis: directives "name value"; pgbouncer: the text of
-	 * the ini file to run on is settings[0]. NULL-terminated. Address, port, socket folder, pid
-	 * and log file are added by the engine (pgbouncer: they must be in the text), and a
-	 * PostgreSQL is kept from archiving, subscribing and waiting for standbys. */
+	 * the ini file to run on is settings[0], then pairs of name and text of further files in
+	 * the work folder. NULL-terminated. Address, port, socket folder, pid and log file are
+	 * added by the engine (pgbouncer: they must be in the text), and a PostgreSQL is kept from
+	 * archiving, subscribing and waiting for standbys. */
 	const char *const *settings;
 	/* postgres: text of the pg_hba.conf to use instead of the volume's; NULL: the volume's. */
 	const char *hba;

@@ -146,6 +146,13 @@ static int pgbouncer_args(struct local_args *a, const struct server_spec *spec, 
 {
 	if (spec->settings == NULL || spec->settings[0] == NULL)
 		return err_set(err, ERR_FAILED, "pgbouncer needs the text of its configuration");
+	for (const char *const *file = spec->settings + 1; *file != NULL; file += 2) {
+		if (file[1] == NULL || strchr(file[0], '/') != NULL)
+			return err_set(err, ERR_FAILED,
+				       "a file of pgbouncer has no text, or a path");
+		if (add_file(a, file[0], file[1], err) < 0)
+			return -1;
+	}
 	if (add_file(a, "pgbouncer.ini", spec->settings[0], err) < 0 ||
 	    strlist_push(&a->argv, a->program, err) < 0)
 		return -1;

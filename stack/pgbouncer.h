@@ -43,6 +43,9 @@ struct pgbouncer_sandbox {
 	const char *listen_addr;
 	unsigned listen_port;
 	const char *work_dir; /* pid file, log and unix sockets go here */
+	/* Where the text of pgbouncer_rewrite_hba will lie; NULL: the restored rules are used as
+	 * they are, which may let nobody in from 127.0.0.1. */
+	const char *hba_path;
 	/* Where a production path has been restored to: a new string, or NULL to leave it. */
 	int (*restored)(void *ctx, const char *path, char **ret, struct err *err);
 	void *ctx;
@@ -52,5 +55,11 @@ struct pgbouncer_sandbox {
 int pgbouncer_rewrite(const char *ini_path, const char *cwd, pgbouncer_read_fn *read,
 		      void *read_ctx, const struct pgbouncer_sandbox *sandbox, char **ret,
 		      struct err *err) MUST_USE;
+
+/* The text of an access file for the sandbox: production's rules, and each once more for clients
+ * from 127.0.0.1. *ret NULL: the configuration has no auth_hba_file. */
+int pgbouncer_rewrite_hba(const char *ini_path, const char *cwd, pgbouncer_read_fn *read,
+			  void *read_ctx, const struct pgbouncer_sandbox *sandbox, char **ret,
+			  struct err *err) MUST_USE;
 
 #endif

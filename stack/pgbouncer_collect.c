@@ -3,7 +3,7 @@
 #include <string.h>
 #include "stack/pgbouncer_ini.h"
 
-enum { FILE_BYTES_MAX = 64 << 20, SETTINGS_MAX = 16 };
+enum { FILE_BYTES_MAX = 64 << 20 };
 
 struct collect {
 	const char *ini_path, *cwd;
@@ -100,39 +100,14 @@ static int add_named(struct collect *c, const struct pgbouncer_item *i, struct e
 	return rc;
 }
 
-/* The values that count: the last one of each, and a new [pgbouncer] forgets those that have a
- * default (all but these two, in PgBouncer's main.c). */
-static bool survives_section(const char *setting)
-{
-	return strcmp(setting, "auth_file") == 0 || strcmp(setting, "auth_ident_file") == 0;
-}
-
 static int add_settings(struct collect *c, const struct pgbouncer_ini *ini, struct err *err)
 {
-	const struct pgbouncer_item *counts[SETTINGS_MAX] = {0};
-	for (size_t i = 0; i < ini->count; i++) {
-		const struct pgbouncer_item *item = &ini->items[i];
-		if (item->section == NULL || strcmp(item->section, "pgbouncer") != 0)
-			continue;
-		if (item->kind == PGBOUNCER_SECTION) {
-			for (size_t k = 0; k < SETTINGS_MAX; k++)
-				if (counts[k] != NULL && !survives_section(counts[k]->name))
-					counts[k] = NULL;
-		}
-		if (item->kind != PGBOUNCER_PAIR || pgbouncer_ini_role(item->name) == NULL)
-			continue;
-		size_t place = SETTINGS_MAX;
-		for (size_t k = SETTINGS_MAX; k-- > 0;)
-			if (counts[k] == NULL && place == SETTINGS_MAX)
-				place = k;
-		for (size_t k = 0; k < SETTINGS_MAX; k++)
-			if (counts[k] != NULL && strcmp(counts[k]->name, item->name) == 0)
-				place = k;
-		counts[place] = item;
-	}
-	for (size_t k = SETTINGS_MAX; k-- > 0;)
-		if (counts[k] != NULL && add_named(c, counts[k], err) < 0)
+	for (size_t i = 0; pgbouncer_ini_file_settings[i] != NULL; i++) {
+		const struct pgbouncer_item *item =
+		    pgbouncer_ini_effective(ini, pgbouncer_ini_file_settings[i]);
+		if (item != NULL && add_named(c, item, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

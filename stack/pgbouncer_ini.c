@@ -321,17 +321,48 @@ int pgbouncer_ini_pair(const char **text, char **ret_key, char **ret_value, stru
 
 /* ---- settings ---- */
 
+const char *const pgbouncer_ini_file_settings[] = {"auth_file",
+						   "auth_hba_file",
+						   "auth_ident_file",
+						   "client_tls_key_file",
+						   "client_tls_cert_file",
+						   "client_tls_ca_file",
+						   "server_tls_key_file",
+						   "server_tls_cert_file",
+						   "server_tls_ca_file",
+						   NULL};
+
 const char *pgbouncer_ini_role(const char *setting)
 {
-	static const char *const roles[][2] = {
-	    {"auth_file", "auth"},           {"auth_hba_file", "hba"},
-	    {"auth_ident_file", "ident"},    {"client_tls_key_file", "tls"},
-	    {"client_tls_cert_file", "tls"}, {"client_tls_ca_file", "tls"},
-	    {"server_tls_key_file", "tls"},  {"server_tls_cert_file", "tls"},
-	    {"server_tls_ca_file", "tls"},
-	};
-	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-		if (strcmp(roles[i][0], setting) == 0)
-			return roles[i][1];
-	return NULL;
+	const char *const *s = pgbouncer_ini_file_settings;
+	while (*s != NULL && strcmp(*s, setting) != 0)
+		s++;
+	if (*s == NULL)
+		return NULL;
+	return strcmp(setting, "auth_file") == 0         ? "auth"
+	       : strcmp(setting, "auth_hba_file") == 0   ? "hba"
+	       : strcmp(setting, "auth_ident_file") == 0 ? "ident"
+							 : "tls";
+}
+
+/* These two have no default (PgBouncer's main.c). */
+static bool survives_section(const char *setting)
+{
+	return strcmp(setting, "auth_file") == 0 || strcmp(setting, "auth_ident_file") == 0;
+}
+
+const struct pgbouncer_item *pgbouncer_ini_effective(const struct pgbouncer_ini *ini,
+						     const char *setting)
+{
+	const struct pgbouncer_item *counts = NULL;
+	for (size_t i = 0; i < ini->count; i++) {
+		const struct pgbouncer_item *item = &ini->items[i];
+		if (item->section == NULL || strcmp(item->section, "pgbouncer") != 0)
+			continue;
+		if (item->kind == PGBOUNCER_SECTION && !survives_section(setting))
+			counts = NULL;
+		if (item->kind == PGBOUNCER_PAIR && strcmp(item->name, setting) == 0)
+			counts = item;
+	}
+	return counts;
 }

@@ -50,7 +50,14 @@ int pgbouncer_ini_path(const char *ini_path, const char *cwd, const char *path, 
 int pgbouncer_ini_pair(const char **text, char **ret_key, char **ret_value, struct err *err)
     MUST_USE;
 
+/* The line whose value counts for a setting of [pgbouncer] that names a file; NULL: none. The last
+ * one does, and a new [pgbouncer] forgets those that have a default. */
+const struct pgbouncer_item *pgbouncer_ini_effective(const struct pgbouncer_ini *ini,
+						     const char *setting);
+
 /* Is this setting the path of a file? Its role: "auth", "hba", "ident", "tls"; else NULL. */
 const char *pgbouncer_ini_role(const char *setting);
+/* All of those settings, NULL-terminated. */
+extern const char *const pgbouncer_ini_file_settings[];
 
 #endif

@@ -114,6 +114,8 @@ static int put_file(struct rewrite *w, const struct pgbouncer_item *i, struct er
 	const struct pgbouncer_sandbox *s = w->sandbox;
 	if (i->value[0] == '\0')
 		return buf_printf(&w->out, err, "%s =\n", i->name);
+	if (s->hba_path != NULL && strcmp(i->name, "auth_hba_file") == 0)
+		return buf_printf(&w->out, err, "%s = %s\n", i->name, s->hba_path);
 	if (pgbouncer_ini_path(w->ini_path, w->cwd, i->value, &path, err) < 0 ||
 	    (s->restored != NULL && s->restored(s->ctx, path, &restored, err) < 0))
 		return -1;

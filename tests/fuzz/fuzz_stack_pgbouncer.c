@@ -60,6 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	CLEANUP(json_freep) json_t *files = NULL;
 	if (pgbouncer_collect("/etc/p.ini", NULL, read_input, &in, &files, &err) < 0)
 		err_clear(&err);
+	CLEANUP(freep) char *rules = NULL;
+	if (pgbouncer_rewrite_hba("/etc/p.ini", NULL, read_input, &in, &sandbox, &rules, &err) < 0)
+		err_clear(&err);
 	CLEANUP(freep) char *text = NULL;
 	if (pgbouncer_rewrite("/etc/p.ini", NULL, read_input, &in, &sandbox, &text, &err) < 0)
 		return 0;

@@ -115,9 +115,10 @@ static int setup(void **state)
 	    "\"app\" \"%s\"\n\"boss\" \"boss\"\n\"watcher\" \"watcher\"\n"
 	    "\"asker\" \"asker\"\n",
 	    scram_of_app);
+	/* Nobody from here, but for the console. */
 	put(&p, "conf/hba.conf",
-	    "host @names all 127.0.0.1/32 scram-sha-256\nhost pgbouncer all 127.0.0.1/32 "
-	    "scram-sha-256\n");
+	    "host pgbouncer all 127.0.0.1/32 scram-sha-256\n"
+	    "host @names all 10.0.0.0/8 scram-sha-256\nhost all all all reject\n");
 	put(&p, "conf/names", "hdms_db, by_socket\nrenamed\nother");
 	*state = &p;
 	return 0;
@@ -275,7 +276,7 @@ struct sandbox {
 static struct sandbox sandbox_start(struct production *p)
 {
 	struct sandbox s;
-	char *volumes = scratch_path(p->dir, "volumes"), *text;
+	char *volumes = scratch_path(p->dir, "volumes"), *text, *rules;
 	static const char *const files[] = {"userlist.txt", "hba.conf", "names"};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		char *from = scratch_path("conf", "%s", files[i]);
@@ -294,7 +295,9 @@ static struct sandbox sandbox_start(struct production *p)
 					     .purpose = "drill"},
 		       &s.engine, &why));
 	OK(engine_server_new(s.engine, "pgbouncer", 0, &s.server, &why));
-	const struct pgbouncer_sandbox box = {.pg_host = "127.0.0.1",
+	char *hba_path = scratch_path(server_work_dir(s.server), "hba");
+	const struct pgbouncer_sandbox box = {.hba_path = hba_path,
+					      .pg_host = "127.0.0.1",
 					      .pg_port = postgres.port,
 					      .pg_socket_dir = postgres.dir,
 					      .listen_addr = server_host(s.server),
@@ -303,9 +306,13 @@ static struct sandbox sandbox_start(struct production *p)
 					      .restored = restored,
 					      .ctx = p};
 	OK(pgbouncer_rewrite(p->ini, NULL, read_file, NULL, &box, &text, &why));
-	const struct server_spec spec = {.settings = (const char *const[]){text, NULL}};
+	OK(pgbouncer_rewrite_hba(p->ini, NULL, read_file, NULL, &box, &rules, &why));
+	const struct server_spec spec = {.settings =
+					     (const char *const[]){text, "hba", rules, NULL}};
 	OK(server_start(s.server, &spec, &why));
 	free(volumes);
+	free(hba_path);
+	free(rules);
 	free(text);
 	return s;
 }

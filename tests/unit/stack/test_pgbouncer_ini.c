@@ -448,6 +448,90 @@ static void rewrite__broken__says_where_and_keeps_secrets(void **state)
 	}
 }
 
+/* ---- access rules ---- */
+
+static void hba_is(const char *rules, const char *want)
+{
+	const char *const list[][2] = {
+	    {"/etc/pgb/p.ini", "[pgbouncer]\nauth_hba_file = none\nauth_hba_file = hba\n"},
+	    {"/etc/pgb/hba", rules}};
+	struct files f = {list, 2};
+	char *text = NULL;
+	struct err err = ERR_INIT;
+	if (pgbouncer_rewrite_hba("/etc/pgb/p.ini", NULL, read_file, &f, &sandbox, &text, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(text, want);
+	free(text);
+}
+
+static void rewrite_hba__rules__come_again_for_the_loopback_address(void **state)
+{
+	(void)state;
+	hba_is("# rules\n\nlocal all all peer\n"
+	       "host  a, b ,\"c d\"\tu1,u2 10.0.0.0/8 scram-sha-256 # in house\n"
+	       "hostssl all @users 192.168.1.0 255.255.255.0 cert map=m\r\n"
+	       "host all \"a\"\"b\" all md5\n"
+	       "host @/abs/dbs all ::1/128 trust\n"
+	       "host all all all reject\n",
+	       "local all all peer\n"
+	       "host a, b, \"c d\" u1, u2 10.0.0.0/8 scram-sha-256\n"
+	       "hostssl all @/volumes/v/users 192.168.1.0 255.255.255.0 cert map=m\n"
+	       "host all \"a\"\"b\" all md5\n"
+	       "host @/abs/dbs all ::1/128 trust\n"
+	       "host a, b, \"c d\" u1, u2 127.0.0.1/32 scram-sha-256\n"
+	       "hostssl all @/volumes/v/users 127.0.0.1/32 cert map=m\n"
+	       "host all \"a\"\"b\" 127.0.0.1/32 md5\n"
+	       "host @/abs/dbs all 127.0.0.1/32 trust\n");
+}
+
+static void rewrite_hba__lines_that_are_no_rules__are_left_out(void **state)
+{
+	(void)state;
+	hba_is("host\nhost all\nhost all all\nhost all all 10.0.0.1\nhost all all all\n"
+	       "host all all 10.0.0.1 255.255.255.255\nnonsense all all all md5\n,,,\n\"\n"
+	       "host all, all,\nlocal all all trust",
+	       "local all all trust\n");
+}
+
+static void rewrite_hba__none_in_use__null(void **state)
+{
+	(void)state;
+	FILES({"/etc/pgb/p.ini", "[pgbouncer]\nauth_hba_file = x\n[pgbouncer]\n"});
+	char *text = (char *)&files;
+	struct err err = ERR_INIT;
+	assert_int_equal(
+	    pgbouncer_rewrite_hba("/etc/pgb/p.ini", NULL, read_file, &files, &sandbox, &text, &err),
+	    0);
+	assert_null(text);
+}
+
+static void rewrite_hba__missing__absent_with_the_line(void **state)
+{
+	(void)state;
+	FILES({"/etc/pgb/p.ini", "[pgbouncer]\nauth_hba_file = x\n"});
+	char *text = NULL;
+	struct err err = ERR_INIT;
+	assert_int_equal(
+	    pgbouncer_rewrite_hba("/etc/pgb/p.ini", NULL, read_file, &files, &sandbox, &text, &err),
+	    -1);
+	assert_int_equal(err.code, ERR_ABSENT);
+	assert_string_equal(err.msg, "/etc/pgb/p.ini:2: auth_hba_file: can't open '/etc/pgb/x'");
+}
+
+static void rewrite__with_rules_of_its_own__names_them(void **state)
+{
+	(void)state;
+	FILES({"/etc/pgb/p.ini", "[pgbouncer]\nauth_hba_file = hba\n"});
+	struct pgbouncer_sandbox own = sandbox;
+	own.hba_path = "/tmp/w/hba";
+	char *text;
+	struct err err = ERR_INIT;
+	assert_int_equal(
+	    pgbouncer_rewrite("/etc/pgb/p.ini", NULL, read_file, &files, &own, &text, &err), 0);
+	assert_non_null(strstr(text, "[pgbouncer]\nauth_hba_file = /tmp/w/hba\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,6 +552,11 @@ int main(void)
 	    cmocka_unit_test(rewrite__databases__all_lead_to_the_sandbox),
 	    cmocka_unit_test(rewrite__settings__only_what_the_sandbox_needs_changes),
 	    cmocka_unit_test(rewrite__broken__says_where_and_keeps_secrets),
+	    cmocka_unit_test(rewrite_hba__rules__come_again_for_the_loopback_address),
+	    cmocka_unit_test(rewrite_hba__lines_that_are_no_rules__are_left_out),
+	    cmocka_unit_test(rewrite_hba__none_in_use__null),
+	    cmocka_unit_test(rewrite_hba__missing__absent_with_the_line),
+	    cmocka_unit_test(rewrite__with_rules_of_its_own__names_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
