@@ -64,6 +64,16 @@ static void hear_notice(void *ctx, const PGresult *r)
 
 /* ---- one attempt ---- */
 
+static int no_answer(bool plain, struct err *err)
+{
+	err_set(err, ERR_UNREACHABLE, "no answer in time");
+	err->retryable = true;
+	return err_hint(err,
+			"Check host and port in [%s] url, the firewalls on the way, and the "
+			"server's load.",
+			plain ? "pgbouncer" : "postgres");
+}
+
 static int poll_connection(PGconn *conn, struct deadline d, bool plain, struct err *err)
 {
 	PostgresPollingStatusType next = PGRES_POLLING_WRITING;
@@ -73,16 +83,8 @@ static int poll_connection(PGconn *conn, struct deadline d, bool plain, struct e
 		if (PQsocket(conn) < 0)
 			return pg_error_of_login(conn, plain, err);
 		short events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-		if (wait_fd(PQsocket(conn), events, d, err) < 0) {
-			if (err->code != ERR_TIMEOUT)
-				return -1;
-			err_set(err, ERR_UNREACHABLE, "no answer in time");
-			err->retryable = true;
-			return err_hint(err,
-					"Check host and port in [%s] url, and the firewalls "
-					"on the way.",
-					plain ? "pgbouncer" : "postgres");
-		}
+		if (wait_fd(PQsocket(conn), events, d, err) < 0)
+			return err->code == ERR_TIMEOUT ? no_answer(plain, err) : -1;
 		next = PQconnectPoll(conn);
 	}
 	return 0;
@@ -257,8 +259,12 @@ int pg_connect(const struct pg_opts *opts, const char *dbname, struct pg **ret, 
 		return -1;
 	if (PQsetnonblocking(p->conn, 1) != 0)
 		return pg_error_of_connection(p->conn, err);
-	if (!p->plain && set_session(p, d, err) < 0)
+	if (!p->plain && set_session(p, d, err) < 0) {
+		/* A pooler lets clients in and then waits for its server. */
+		if (err->code == ERR_TIMEOUT)
+			no_answer(p->plain, err);
 		return name_attempt(p->conn, err);
+	}
 	*ret = p;
 	p = NULL;
 	return 0;

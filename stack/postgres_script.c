@@ -299,5 +299,14 @@ int pg_script(struct pg *p, const char *sql, bool (*skip)(void *ctx, const char 
 	      void *ctx, struct err *err)
 {
 	struct run r = {.pg = p, .skip = skip, .ctx = ctx};
-	return pg_script_split(sql, run_statement, &r, err);
+	struct err ignored = ERR_INIT;
+	const char *was = pg_encoding_to_char(PQclientEncoding(p->conn));
+	int rc = pg_script_split(sql, run_statement, &r, err);
+	/* Scripts of pg_dumpall begin with the encoding that they are in. */
+	if (PQstatus(p->conn) == CONNECTION_OK &&
+	    strcmp(pg_encoding_to_char(PQclientEncoding(p->conn)), was) != 0 &&
+	    pg_queryf(p, DEADLINE_NEVER, NULL, rc == 0 ? err : &ignored,
+		      "SET client_encoding = '%s'", was) < 0)
+		return -1;
+	return rc;
 }

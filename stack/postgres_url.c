@@ -37,8 +37,9 @@ int pg_url_parse(const char *url, PQconninfoOption **ret, struct err *err)
 		PQfreemem(why);
 		return -1;
 	}
+	/* A host that begins with '@' is an abstract socket; a path may hold one. */
 	const char *host = pg_url_get(options, "host");
-	if (host != NULL && strchr(host, '@') != NULL) {
+	if (host != NULL && host[0] != '/' && strchr(host + 1, '@') != NULL) {
 		pg_url_freep(&options);
 		err_set(err, ERR_CONFIG, "the url of PostgreSQL is wrong: '@' in its host");
 		return err_hint(err, "Write a '@' of the password as '%%40'.");
