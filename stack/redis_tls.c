@@ -132,7 +132,7 @@ static int load_files(SSL_CTX *ctx, const struct redis_url *url, struct err *err
 }
 
 /* Which name the certificate must be good for. */
-static int expect_host(SSL *ssl, const char *host)
+static int expect_host(SSL *ssl, char *host)
 {
 	unsigned char address[sizeof(struct in6_addr)];
 	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)

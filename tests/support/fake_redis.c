@@ -1,6 +1,7 @@
 #include "tests/support/fake_redis.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,9 @@ static void *serve(void *self)
 	char request[1024];
 	int fd = accept(f->listener, NULL, NULL);
 	FILE *in = fd >= 0 ? fdopen(dup(fd), "r") : NULL;
+	/* Else the parts of an answer wait for each other's receipt. */
+	if (fd >= 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	size_t seen = 0;
 	while (in != NULL && read_request(in, request, sizeof request) == 0) {
 		int n = snprintf(f->seen + seen, sizeof f->seen - seen, "%s\n", request);
