@@ -62,6 +62,14 @@ int config_env_value(const char *name, char **ret, struct err *err)
 	return value != NULL ? str_dup(value, ret, err) : 0;
 }
 
+/* Kubernetes sets LIFEBOAT_SERVICE_HOST, LIFEBOAT_PORT and the like in every container beside a
+ * service that is called lifeboat. */
+static bool is_foreign(const char *name)
+{
+	return strncmp(name, PREFIX "SERVICE_", sizeof PREFIX "SERVICE_" - 1) == 0 ||
+	       strncmp(name, PREFIX "PORT", sizeof PREFIX "PORT" - 1) == 0;
+}
+
 static bool is_known(const struct strlist *known, const char *name, size_t len)
 {
 	size_t suffix = sizeof FROM_FILE - 1;
@@ -81,7 +89,8 @@ int config_env_check(const struct strlist *known, struct err *err)
 {
 	for (char **e = environ; e != NULL && *e != NULL; e++) {
 		size_t len = strcspn(*e, "=");
-		if (strncmp(*e, PREFIX, sizeof PREFIX - 1) != 0 || is_known(known, *e, len))
+		if (strncmp(*e, PREFIX, sizeof PREFIX - 1) != 0 || is_foreign(*e) ||
+		    is_known(known, *e, len))
 			continue;
 		CLEANUP(freep) char *name = NULL;
 		if (str_dupn(*e, len, &name, err) < 0)

@@ -88,16 +88,16 @@ static int check_name(const char *text, bool ok, const char *allowed, struct err
 	return hint_quotes(text, err);
 }
 
-/* The words of key->choices as an array; returns how many. */
-static size_t split_choices(const struct config_key *key, struct strlist *ret, struct err *err)
+/* The words of key->choices. */
+static int split_choices(const struct config_key *key, struct strlist *ret, struct err *err)
 {
 	for (const char *word = key->choices; *word != '\0';) {
 		size_t len = strcspn(word, " ");
 		if (strlist_pushf(ret, err, "%.*s", (int)len, word) < 0)
-			break;
+			return -1;
 		word += len + strspn(word + len, " ");
 	}
-	return ret->count;
+	return 0;
 }
 
 static void strlist_donep(struct strlist *l)
@@ -109,7 +109,7 @@ static int check_choice(const struct config_key *key, const char *text, struct e
 {
 	CLEANUP(strlist_donep) struct strlist words = {0};
 	struct buf all;
-	if (split_choices(key, &words, err) == 0)
+	if (split_choices(key, &words, err) < 0)
 		return -1;
 	if (strlist_has(&words, text))
 		return 0;
@@ -145,7 +145,7 @@ static int check_url(const struct config_key *key, const char *text, struct err 
 	bool is_scheme = len > 0 && len <= 16;
 	for (size_t i = 0; i < len; i++)
 		is_scheme = is_scheme && isalnum((unsigned char)text[i]);
-	if (split_choices(key, &schemes, err) == 0)
+	if (split_choices(key, &schemes, err) < 0)
 		return -1;
 	if (!is_scheme) {
 		err_set(err, ERR_CONFIG, "not a URL");

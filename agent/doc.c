@@ -8,7 +8,7 @@
 #include "agent/output.h"
 
 /* Escapes make lines of roff longer than what they print. */
-enum { PAGE_MAX_BYTES = 1 << 20, INDENT = 2, SOURCE_WIDTH = 72 };
+enum { PAGE_MAX_BYTES = 1 << 20, INDENT = 2, SOURCE_WIDTH = 70 };
 
 struct doc {
 	enum doc_format format;

@@ -1,6 +1,7 @@
 /* agent.conf from anywhere: it loads or says why not, and never with what a secret holds. */
 #include <assert.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
 	snprintf(path, sizeof path, "/tmp/lifeboat-fuzz-%ld.conf", (long)getpid());
+	clearenv();
 	setenv("DB_PASSWORD", "hunter2", 1);
 	atexit(forget);
 	return 0;

@@ -1,5 +1,6 @@
 /* Ini files and .env files from anywhere: no crash, and what is read keeps its promises. */
 #include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/env_file.h"

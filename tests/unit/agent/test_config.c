@@ -201,12 +201,16 @@ static void config_load__overrides__win_over_the_file(void **state)
 	setenv("LIFEBOAT_ARCHIVE_LEVEL", "7", 1);
 	setenv("LIFEBOAT_POSTGRES_URL_FILE", "url.txt", 1);
 	setenv("LIFEBOAT_STORE_OFF_SITE_URL", "file:///over", 1);
+	setenv("LIFEBOAT_PORT_80_TCP", "tcp://10.0.0.1:80", 1);
+	setenv("LIFEBOAT_SERVICE_HOST", "10.0.0.1", 1);
 	CLEANUP(config_freep)
 	struct config *c = loaded(STACK "[postgres]\nurl=postgresql://${UNDEFINED}@h/d\n"
 					"[store off-site]\nurl=file:///b\n");
 	unsetenv("LIFEBOAT_ARCHIVE_LEVEL");
 	unsetenv("LIFEBOAT_POSTGRES_URL_FILE");
 	unsetenv("LIFEBOAT_STORE_OFF_SITE_URL");
+	unsetenv("LIFEBOAT_PORT_80_TCP");
+	unsetenv("LIFEBOAT_SERVICE_HOST");
 	assert_int_equal(c->archive.level, 7);
 	assert_string_equal(secret_text(&c->postgres.url), "postgresql://u:a$b@h/d");
 	assert_string_equal(c->stores[0].url, "file:///over");
@@ -543,6 +547,8 @@ static void sample__has_every_key__and_loads(void **state)
 
 static int enter(void **state)
 {
+	/* What whoever runs the tests has set is not for them. */
+	clearenv();
 	/* The project's folder, from where this file is. */
 	static char root[4096];
 	snprintf(root, sizeof root, "%s", __FILE__);
