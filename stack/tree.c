@@ -122,14 +122,15 @@ static struct archive *disk_reader(struct err *err)
 	return a;
 }
 
-/* Labels that this machine's kernel gives to files of its own accord: they mean nothing on another
- * one, which would refuse them. */
-static bool is_machine_label(const char *xattr)
+/* Only what means the same on another machine: labels that a kernel gives of its own accord would
+ * be refused there. */
+static bool is_portable(const char *xattr, bool with_rights)
 {
-	return strncmp(xattr, "user.", 5) != 0 && strcmp(xattr, "security.capability") != 0;
+	return strncmp(xattr, "user.", 5) == 0 ||
+	       (with_rights && strcmp(xattr, "security.capability") == 0);
 }
 
-static int drop_machine_labels(struct archive_entry *e, struct err *err)
+int tree_keep_portable(struct archive_entry *e, bool with_rights, struct err *err)
 {
 	CLEANUP(entry_freep) struct archive_entry *kept = archive_entry_new();
 	if (kept == NULL)
@@ -139,7 +140,7 @@ static int drop_machine_labels(struct archive_entry *e, struct err *err)
 	size_t len;
 	archive_entry_xattr_reset(e);
 	while (archive_entry_xattr_next(e, &name, &value, &len) == ARCHIVE_OK)
-		if (!is_machine_label(name))
+		if (is_portable(name, with_rights))
 			archive_entry_xattr_add_entry(kept, name, value, len);
 	archive_entry_xattr_clear(e);
 	archive_entry_xattr_reset(kept);
@@ -166,7 +167,7 @@ static int describe(struct archive *disk, struct archive_entry *e, int fd, const
 			       name);
 	/* How long it has been, not how long it is by now: the content keeps to this. */
 	archive_entry_set_size(e, S_ISREG(st->st_mode) ? st->st_size : 0);
-	return drop_machine_labels(e, err);
+	return tree_keep_portable(e, true, err);
 }
 
 static int deliver(struct walk *w, struct archive_entry *e, struct source *content, struct err *err)

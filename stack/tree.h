@@ -30,4 +30,8 @@ int tree_disk_file(const char *path, struct source **ret, struct archive_entry *
 int tree_disk_writer(const char *root, const struct identity *owner, struct tree_writer **ret,
 		     struct err *err) MUST_USE;
 
+/* Drops extended attributes that another machine would not take; `with_rights` keeps capabilities,
+ * which only root can set. ACLs are not among them. */
+int tree_keep_portable(struct archive_entry *e, bool with_rights, struct err *err) MUST_USE;
+
 #endif

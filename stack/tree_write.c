@@ -75,11 +75,13 @@ static struct archive_entry *placed(struct disk_writer *t, struct archive_entry 
 	if (str_printf(&path, err, "%s/%s", t->root, name) < 0 ||
 	    (target != NULL && str_printf(&link, err, "%s/%s", t->root, without_dot(target)) < 0))
 		return NULL;
-	struct archive_entry *e = archive_entry_clone(entry);
+	CLEANUP(entry_freep) struct archive_entry *e = archive_entry_clone(entry);
 	if (e == NULL) {
 		err_nomem(err, "a file's entry");
 		return NULL;
 	}
+	if (tree_keep_portable(e, t->as_root, err) < 0)
+		return NULL;
 	archive_entry_copy_pathname(e, strcmp(name, ".") == 0 ? t->root : path);
 	if (link != NULL) {
 		archive_entry_copy_hardlink(e, link);
@@ -87,9 +89,9 @@ static struct archive_entry *placed(struct disk_writer *t, struct archive_entry 
 		archive_entry_sparse_clear(e);
 	}
 	archive_entry_set_fflags(e, 0, 0);
-	if (!t->as_root)
-		archive_entry_xattr_clear(e);
-	return e;
+	struct archive_entry *made = e;
+	e = NULL;
+	return made;
 }
 
 /* What comes from `content` is exactly `size` bytes, unless that is UINT64_MAX. */

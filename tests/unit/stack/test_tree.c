@@ -206,7 +206,7 @@ static void disk_read__copied__lists_the_same(void **state)
 	assert_int_equal(symlink("../../outside", sym), 0);
 	assert_int_equal(mkfifo(fifo, 0640), 0);
 	make(dir, "from/a/other", 0400);
-	make(dir, "from/a/b", 0500);
+	make(dir, "from/a/b", geteuid() == 0 ? 0500 : 0700); /* the others could not remove it */
 	make(dir, "from", 0751);
 	struct timespec old[2] = {{1000000000, 123456789}, {1100000000, 987654321}};
 	assert_int_equal(utimensat(AT_FDCWD, one, old, 0), 0);
@@ -214,6 +214,7 @@ static void disk_read__copied__lists_the_same(void **state)
 	if (geteuid() == 0)
 		assert_int_equal(lchown(sym, 4321, 1234), 0);
 	bool has_xattr = setxattr(one, "user.note", "kept", 4, 0) == 0;
+	bool has_label = setxattr(one, "trusted.label", "machine's", 9, 0) == 0;
 
 	copy_tree(dir, NULL);
 	char *before = list_tree(dir, "from"), *after = list_tree(dir, "to");
@@ -228,6 +229,8 @@ static void disk_read__copied__lists_the_same(void **state)
 	char value[8] = "";
 	if (has_xattr)
 		assert_int_equal(getxattr(there, "user.note", value, sizeof value), 4);
+	if (has_label)
+		assert_int_equal(getxattr(there, "trusted.label", value, sizeof value), -1);
 	free(there);
 	there = scratch_path(dir, "to/a");
 	assert_int_equal(stat(there, &st2), 0);
@@ -246,6 +249,39 @@ static void disk_read__copied__lists_the_same(void **state)
 	free(sym);
 	free(fifo);
 	free(sub);
+}
+
+/* As the kernel keeps them: linux/posix_acl_xattr.h, and vfs_cap_data in linux/capability.h. */
+static const uint8_t acl[] = {2,    0,    0,    0,    1,    0,    6,    0,    0xff, 0xff, 0xff,
+			      0xff, 2,    0,    4,    0,    0xe1, 0x10, 0,    0,    4,    0,
+			      4,    0,    0xff, 0xff, 0xff, 0xff, 0x10, 0,    4,    0,    0xff,
+			      0xff, 0xff, 0xff, 0x20, 0,    4,    0,    0xff, 0xff, 0xff, 0xff};
+static const uint8_t capability[20] = {1, 0, 0, 2, 0, 4};
+
+static void disk_read__acl_and_capability__copied(void **state)
+{
+	const char *dir = *state;
+	scratch_file(dir, "from/file", "hello");
+	char *from = scratch_path(dir, "from/file"), *to = scratch_path(dir, "to/file");
+	bool has_acl = setxattr(from, "system.posix_acl_access", acl, sizeof acl, 0) == 0;
+	bool has_capability =
+	    setxattr(from, "security.capability", capability, sizeof capability, 0) == 0;
+	copy_tree(dir, NULL);
+	uint8_t got[64];
+	if (has_acl) {
+		assert_int_equal(getxattr(to, "system.posix_acl_access", got, sizeof got),
+				 sizeof acl);
+		assert_memory_equal(got, acl, sizeof acl);
+	}
+	if (has_capability) {
+		assert_int_equal(getxattr(to, "security.capability", got, sizeof got),
+				 sizeof capability);
+		assert_memory_equal(got, capability, sizeof capability);
+	}
+	if (!has_acl && !has_capability)
+		print_message("neither ACLs nor capabilities here\n");
+	free(from);
+	free(to);
 }
 
 static void disk_read__sparse_file__holes_are_recorded_and_come_back(void **state)
@@ -662,6 +698,7 @@ int main(void)
 	    cmocka_unit_test(name_check__escapes__corrupt),
 	    CASE(disk_read__all_kinds__each_once_with_its_attributes),
 	    CASE(disk_read__copied__lists_the_same),
+	    CASE(disk_read__acl_and_capability__copied),
 	    CASE(disk_read__sparse_file__holes_are_recorded_and_come_back),
 	    CASE(disk_read__only_a_hole__comes_back),
 	    CASE(disk_read__written_zeros__are_not_made_a_hole),
