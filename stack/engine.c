@@ -79,7 +79,8 @@ int engine_volume_finish(struct engine *e, const char *name, struct err *err)
 
 int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err)
 {
-	return e->ops->sweep(e, dry_run, ret, err);
+	CLEANUP(strlist_done) struct strlist nobody_asks = {0};
+	return e->ops->sweep(e, dry_run, ret != NULL ? ret : &nobody_asks, err);
 }
 
 int engine_volume_write(struct engine *e, const char *name, struct tree_writer **ret,

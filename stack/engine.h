@@ -72,7 +72,7 @@ int engine_volume_remove(struct engine *e, const char *name, struct err *err) MU
 int engine_volume_finish(struct engine *e, const char *name, struct err *err) MUST_USE;
 /* Removes what killed runs left behind: volumes of drills, volumes of restores that were not
  * finished, work folders of servers that are gone; never what a living run uses. One line for each
- * is added to `ret` ("volume 'hdms_x' of drill 2026…"); a dry run only lists. */
+ * is added to `ret` (may be NULL): "volume 'hdms_x' of drill 2026…"; a dry run only lists. */
 int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err) MUST_USE;
 int engine_volume_write(struct engine *e, const char *name, struct tree_writer **ret,
 			struct err *err) MUST_USE;
