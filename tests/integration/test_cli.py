@@ -90,9 +90,9 @@ class CommandLine(StackCase):
         self.assertNotIn(Stack.PASSWORD, held.result.out + held.result.err)
         self.assertEqual(held.result.code, 0, str(held.result))
 
-    def test_quiet__says_nothing_of_a_good_end(self):
+    def test_quiet__says_the_result_alone(self):
         result = self.stack.lifeboat("backup", "--quiet", expect=0)
-        self.assertEqual((result.out, result.err), ("", ""))
+        self.assertEqual((result.out.count("\n"), result.err), (1, ""))
 
     def test_backup__names_latest_prefix_and_proven(self):
         ids = [b["id"] for b in self.json_of("list")["backups"]]

@@ -5,7 +5,7 @@ import os
 import unittest
 
 from case import StackCase
-from resp import Redis
+from resp import Redis, RedisError
 from stack import Stack, run
 
 
@@ -34,11 +34,12 @@ class Drill(StackCase):
         """The Redis that the agent started: found by its command line or its port among the agent's own."""
         for port in self.listening_ports():
             try:
-                with Redis(port, Stack.REDIS_PASSWORD, timeout=5) as redis:
-                    redis("SELECT", database)
-                    return redis(*args)
-            except Exception:  # PostgreSQL and PgBouncer listen too, and speak otherwise
+                redis = Redis(port, Stack.REDIS_PASSWORD, timeout=5)
+            except (OSError, RedisError):  # PostgreSQL and PgBouncer listen too, and speak otherwise
                 continue
+            with redis:
+                redis("SELECT", database)
+                return redis(*args)
         self.fail("no Redis of the sandbox found")
 
     def listening_ports(self):
@@ -81,7 +82,7 @@ class Drill(StackCase):
         for secret in (Stack.PASSWORD, Stack.REDIS_PASSWORD, "SCRAM-SHA-256"):
             self.assertNotIn(secret, text)
         listed = self.stack.lifeboat("list", expect=0)
-        self.assertIn("passed", listed.out)
+        self.assertIn("proven", listed.out)
 
     def tampered(self, tamper, *texts):
         with self.held("before-proof", "drill") as held:

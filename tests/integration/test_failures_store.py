@@ -21,17 +21,30 @@ class StoreFull(StackCase):
         cls.first = cls.stack.lifeboat("backup", "--json", expect=0).json
 
     def test_backup__disk_full_at_any_point__failed_and_nothing_stays(self):
-        for leave_kb in (0, 4, 64, 200, 600, 1000, 1200):
-            with self.subTest(room_kb=leave_kb):
-                ballast = fill(self.stack.store, leave_kb)
-                try:
-                    with self.nothing_changes():
-                        result = self.stack.lifeboat("backup")
-                        self.assert_failed(result, 1)
-                        self.assertRegex(result.err, "(?i)no space left|no room|is full")
-                finally:
-                    ballast.unlink()
-        self.stack.lifeboat("verify", expect=0)
+        # From no room at all, in steps up to the archive's size, then page by page until it fits: the last
+        # failures are those of the sidecar.
+        size_kb = self.first["bytes"] // 1024
+        rooms = [0, 4, size_kb // 4, size_kb // 2] + list(range(size_kb - 16, size_kb + 200, 4))
+        failures = 0
+        for room_kb in rooms:
+            ballast = fill(self.stack.store, room_kb)
+            try:
+                before, listed = self.stack.store_files(), self.visible()
+                result = self.stack.lifeboat("backup")
+                if result.code == 0:
+                    break
+                with self.subTest(room_kb=room_kb):
+                    failures += 1
+                    self.assert_failed(result, 1)
+                    self.assertRegex(result.err, "(?i)no space left|no room|is full")
+                    self.assertEqual(self.stack.store_files(), before)
+                    self.assertEqual(self.without_ages(self.visible()), self.without_ages(listed))
+            finally:
+                ballast.unlink()
+        self.assertEqual(result.code, 0, "it never fitted: %s" % result)
+        self.assertGreater(failures, 5)
+        self.assert_no_process_left()
+        self.stack.lifeboat("verify", "--all", expect=0)
 
     def test_drill__disk_full_for_the_evidence__could_not_be_written_is_said(self):
         ballast = fill(self.stack.store, 0)
@@ -48,13 +61,14 @@ class StoreBusy(StackCase):
     backup_first = True
 
     def test_backup__two_at_once__the_second_is_told_to_try_later(self):
+        before = self.visible_ids()
         held = Held(self.stack, "archive-close", ("backup",))
         try:
             held.wait(60)
             result = self.stack.lifeboat("backup")
             self.assert_failed(result, 75, str(held.process.pid))
             # Reading goes on meanwhile, and does not see the unfinished one.
-            self.assertEqual(self.visible_ids(), [self.first["id"]])
+            self.assertEqual(self.visible_ids(), before)
             self.stack.lifeboat("verify", expect=0)
             held.resume()
             done = self.stack.finish(held.process, ["backup"])
@@ -63,7 +77,7 @@ class StoreBusy(StackCase):
                 held.process.kill()
                 held.process.communicate()
         self.assertEqual(done.code, 0, str(done))
-        self.assertEqual(len(self.visible_ids()), 2)
+        self.assertEqual(len(self.visible_ids()), len(before) + 1)
 
     def test_backup__lock_of_a_killed_one__does_not_bind(self):
         held = Held(self.stack, "archive-close", ("backup",))

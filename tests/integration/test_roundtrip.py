@@ -106,11 +106,16 @@ class Roundtrip(StackCase):
             self.assertEqual(self.stack.pg_dump(name), dump)
         self.assertEqual(self.stack.redis_contents(), self.keys)
 
+    def test_configuration_outside_the_volume__restored_beside_it(self):
+        # redis.conf lies beside the volume, as a bind mount would.
+        found = list((self.stack.volumes / "redis_data-outside_back").rglob("redis.conf"))
+        self.assertEqual([f.read_text() for f in found], [(self.stack.folder / "redis.conf").read_text()])
+
     def test_nothing__is_left_running_or_marked(self):
         self.assert_no_process_left()
         self.assertEqual(sorted(p.name for p in self.stack.volumes.iterdir() if not p.name.startswith(".")), [
             "pgbouncer_data", "pgbouncer_data_back", "postgres_data", "postgres_data_back", "redis_data",
-            "redis_data_back"])
+            "redis_data-outside_back", "redis_data_back"])
 
 
 ODD = Path(__file__).resolve().parent / "odd"

@@ -60,7 +60,7 @@ class Archive:
     """The archive of one backup in a stack's store, and its sidecar."""
 
     def __init__(self, stack, backup_id=None):
-        pattern = "*%s*.tar.zst" % (backup_id or "")
+        pattern = "*%s.tar.zst" % (backup_id or "")
         found = sorted(Path(stack.store).glob(pattern))
         assert found, "no archive in the store"
         self.path = found[-1]

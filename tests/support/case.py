@@ -111,7 +111,7 @@ class StackCase(unittest.TestCase):
 class Held:
     def __init__(self, stack, point, args, env=None):
         self.point, self.args, self.result = point, args, None
-        self.process = stack.start_lifeboat(*args, env=dict(env or {}, LIFEBOAT_FAULT="%s=stop" % point))
+        self.process = stack.start_lifeboat(*args, env=dict(env or {}, LIFEBOAT_FAULT="%s=stop@1" % point))
 
     def wait(self, seconds):
         end = time.monotonic() + seconds

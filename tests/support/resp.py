@@ -12,7 +12,11 @@ class Redis:
         self.socket = socket.create_connection((host, port), timeout)
         self.file = self.socket.makefile("rb")
         if password:
-            self("AUTH", password)
+            try:
+                self("AUTH", password)
+            except BaseException:
+                self.close()
+                raise
 
     def __enter__(self):
         return self

@@ -386,22 +386,56 @@ class Stack:
         return result
 
     def agent_processes(self):
-        """Pids of lifeboat and whatever it started that are still there."""
-        needle = ("%s=%s" % (MARK, self.mark)).encode()
+        """Pids of lifeboat and whatever it started that are still there: by the mark in their environment, or,
+        as servers write over theirs, by a file of this folder that they have open."""
         found = []
+        ours = {server.process.pid for server in self.servers.values()} | {os.getpid()}
+        place = str(self.folder) + "/"
         for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) != os.getpid():
-                try:
-                    with open("/proc/%s/environ" % entry, "rb") as environ:
-                        if needle in environ.read().split(b"\0"):
-                            found.append(int(entry))
-                except OSError:
-                    pass
+            if entry.isdigit() and int(entry) not in ours:
+                pid = int(entry)
+                marked = self._is_marked(pid)
+                if marked or (self._has_open(pid, place) and not ours & set(ancestors(pid)[:2])):
+                    found.append(pid)
         return found
+
+    def _is_marked(self, pid):
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as environ:
+                return ("%s=%s" % (MARK, self.mark)).encode() in environ.read().split(b"\0")
+        except OSError:
+            return False
+
+    @staticmethod
+    def _has_open(pid, place):
+        try:
+            links = ["cwd"] + ["fd/" + fd for fd in os.listdir("/proc/%d/fd" % pid)]
+        except OSError:
+            return False
+        for link in links:
+            try:
+                if (os.readlink("/proc/%d/%s" % (pid, link)) + "/").startswith(place):
+                    return True
+            except OSError:
+                pass
+        return False
 
     def store_files(self):
         """Every file in the store with its content's hash, for before and after; without the lock."""
         return {name: state for name, state in tree_state(self.store).items() if not name.endswith(".lock")}
+
+
+def ancestors(pid):
+    """Its parent, the parent of that, …"""
+    chain = []
+    while pid > 1:
+        try:
+            with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stat:
+                pid = int(stat.read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            break
+        chain.append(pid)
+    return chain
 
 
 def tree_state(folder):
