@@ -76,7 +76,7 @@ int frame_unpack(ZSTD_DCtx *ctx, const uint8_t *in, size_t len, uint8_t *out, si
 		 struct err *err)
 {
 	uint64_t raw = 0;
-	size_t stored;
+	size_t stored = 0;
 	if (frame_shape(in, len, raw_bytes, &stored, &raw, err) < 0)
 		return -1;
 	if (stored != len || raw != raw_bytes)

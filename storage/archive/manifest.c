@@ -80,19 +80,26 @@ static bool all_zero(const uint8_t *p, size_t len)
 	return true;
 }
 
-int manifest_parse_frame(const uint8_t *raw, size_t len, json_t **ret, struct err *err)
+int manifest_find(const uint8_t *raw, size_t len, const char **ret_text, size_t *ret_len,
+		  struct err *err)
 {
 	struct tar_found found;
-	CLEANUP(json_freep) json_t *manifest = NULL;
 	if (tar_member_find(raw, len, MANIFEST_NAME, &found, err) < 0)
 		return -1;
 	size_t tail = tar_member_padding(found.bytes) + TAR_END_BYTES;
 	if (len - found.head_bytes - found.bytes != tail ||
 	    !all_zero(found.data + found.bytes, tail))
 		return err_set(err, ERR_CORRUPT, "the tar file does not end behind the manifest");
-	const char *text = (const char *)found.data;
-	if (check_values(text, found.bytes, err) < 0 ||
-	    json_parse(text, found.bytes, &manifest, err) < 0 || manifest_check(manifest, err) < 0)
+	*ret_text = (const char *)found.data;
+	*ret_len = found.bytes;
+	return 0;
+}
+
+int manifest_parse(const char *text, size_t len, json_t **ret, struct err *err)
+{
+	CLEANUP(json_freep) json_t *manifest = NULL;
+	if (check_values(text, len, err) < 0 || json_parse(text, len, &manifest, err) < 0 ||
+	    manifest_check(manifest, err) < 0)
 		return -1;
 	*ret = manifest;
 	manifest = NULL;

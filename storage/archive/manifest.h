@@ -19,7 +19,10 @@ int manifest_check(const json_t *manifest, struct err *err) MUST_USE;
 /* What the last frame holds: header, text, padding, end of the tar file. */
 int manifest_frame(const json_t *manifest, int64_t mtime_s, struct buf *out, struct err *err)
     MUST_USE;
-/* Takes it apart again; the fields are checked. A new reference. */
-int manifest_parse_frame(const uint8_t *raw, size_t len, json_t **ret, struct err *err) MUST_USE;
+/* Takes it apart again: is it such a frame, and what does the text say? The text is borrowed, the
+ * fields are checked, the JSON is a new reference. */
+int manifest_find(const uint8_t *raw, size_t len, const char **ret_text, size_t *ret_len,
+		  struct err *err) MUST_USE;
+int manifest_parse(const char *text, size_t len, json_t **ret, struct err *err) MUST_USE;
 
 #endif

@@ -110,37 +110,36 @@ int reader_last_frame(struct reader *r, const struct seek_table *frames, struct 
 	return 0;
 }
 
-static int fetch_manifest(struct reader *r, const struct seek_table *frames, json_t **ret,
-			  struct err *err)
-{
-	CLEANUP(freep) uint8_t *raw = NULL;
-	size_t len;
-	if (reader_last_frame(r, frames, NULL, &raw, &len, err) < 0)
-		return -1;
-	return manifest_parse_frame(raw, len, ret, err);
-}
-
-/* By the seek table, as everyday archives are read. */
-static int open_by_seek_table(struct reader *r, struct err *err)
+/* By the seek table, as everyday archives are read. *ret_raw: the manifest's frame, unpacked. */
+static int open_by_seek_table(struct reader *r, uint8_t **ret_raw, const char **ret_text,
+			      size_t *ret_len, struct err *err)
 {
 	CLEANUP(seek_table_done) struct seek_table frames = {.count = 0};
-	CLEANUP(json_freep) json_t *manifest = NULL;
+	CLEANUP(freep) uint8_t *raw = NULL;
+	size_t len = 0;
 	if (fetch_seek_table(r, &frames, err) < 0 ||
-	    fetch_manifest(r, &frames, &manifest, err) < 0 ||
-	    index_compare_frames(manifest, &frames, err) < 0)
+	    reader_last_frame(r, &frames, NULL, &raw, &len, err) < 0 ||
+	    manifest_find(raw, len, ret_text, ret_len, err) < 0)
 		return -1;
 	r->frames = frames;
-	r->manifest = manifest;
 	frames = (struct seek_table){.count = 0};
-	manifest = NULL;
+	*ret_raw = raw;
+	raw = NULL;
 	return 0;
 }
 
 /* Where the tail contradicts itself or is damaged, what is really there decides. */
 static int open_by_pass(struct reader *r, const struct err *damage, struct err *err)
 {
+	if (damage->code != ERR_CORRUPT && damage->code != ERR_LIMIT) {
+		*err = *damage;
+		return -1;
+	}
 	r->rebuilt = true;
 	r->damage = *damage;
+	json_decref(r->manifest);
+	r->manifest = NULL;
+	seek_table_done(&r->frames);
 	return reader_rebuild(r, &r->frames, &r->manifest, err);
 }
 
@@ -148,19 +147,19 @@ static int open_object(struct reader *r, struct err *err)
 {
 	struct store_object object;
 	struct err why = ERR_INIT;
+	CLEANUP(freep) uint8_t *raw = NULL;
+	const char *text = NULL;
+	size_t len = 0;
 	if (store_stat(r->store, r->object, &object, err) < 0)
 		return -1;
 	r->object_bytes = object.bytes;
-	if (open_by_seek_table(r, &why) < 0) {
-		if (why.code != ERR_CORRUPT && why.code != ERR_LIMIT) {
-			*err = why;
-			return -1;
-		}
-		if (open_by_pass(r, &why, err) < 0)
-			return -1;
-	}
-	if (index_parse(r->manifest, &r->frames, &r->index, err) < 0)
+	if (open_by_seek_table(r, &raw, &text, &len, &why) < 0)
+		return open_by_pass(r, &why, err);
+	/* Its checksum holds: what is wrong with it now can't be found better elsewhere. */
+	if (manifest_parse(text, len, &r->manifest, err) < 0)
 		return err_wrap(err, "the manifest of '%s'", r->object);
+	if (index_compare_frames(r->manifest, &r->frames, &why) < 0)
+		return open_by_pass(r, &why, err);
 	return 0;
 }
 
@@ -172,6 +171,8 @@ int reader_open(struct store *s, const char *object, struct reader **ret, struct
 	r->store = s;
 	if (str_dup(object, &r->object, err) < 0 || open_object(r, err) < 0)
 		return -1;
+	if (index_parse(r->manifest, &r->frames, &r->index, err) < 0)
+		return err_wrap(err, "the manifest of '%s'", object);
 	*ret = r;
 	r = NULL;
 	return 0;

@@ -167,7 +167,7 @@ struct visitor {
 static int visit(struct run *run, const struct index_member *m, const struct visitor *v,
 		 struct err *err)
 {
-	struct archive_entry *entry;
+	struct archive_entry *entry = NULL;
 	CLEANUP(source_freep) struct source *content = NULL;
 	uint64_t begin = run->r->index.members[run->first].at;
 	if (tar_member_next(run->tar, &entry, err) < 0)

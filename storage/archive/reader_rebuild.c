@@ -144,7 +144,7 @@ static void tar_freep(struct archive **a)
 static void count_members(struct pass *p)
 {
 	CLEANUP(tar_freep) struct archive *a = NULL;
-	struct archive_entry *entry;
+	struct archive_entry *entry = NULL;
 	struct err ignored = ERR_INIT;
 	if (tar_member_reader(read_frame, p, &a, &ignored) < 0)
 		return;
@@ -166,17 +166,18 @@ static void count_members(struct pass *p)
 	}
 }
 
-/* The manifest, if the last frame holds it. */
-static int last_as_manifest(struct pass *p, json_t **ret, struct err *err)
+/* The text of the manifest, if the last frame holds it. Borrowed from *raw, which free() frees. */
+static int last_as_manifest(struct pass *p, uint8_t **raw, const char **ret_text, size_t *ret_len,
+			    struct err *err)
 {
 	if (p->last == NULL)
 		return err_set(err, ERR_CORRUPT, "no frame is whole");
-	CLEANUP(freep) uint8_t *raw = malloc((size_t)p->last_raw + 1);
-	if (raw == NULL)
+	*raw = malloc((size_t)p->last_raw + 1);
+	if (*raw == NULL)
 		return err_nomem(err, "the manifest");
-	if (frame_unpack(p->ctx, p->last, p->last_len, raw, (size_t)p->last_raw, err) < 0)
+	if (frame_unpack(p->ctx, p->last, p->last_len, *raw, (size_t)p->last_raw, err) < 0)
 		return -1;
-	return manifest_parse_frame(raw, (size_t)p->last_raw, ret, err);
+	return manifest_find(*raw, (size_t)p->last_raw, ret_text, ret_len, err);
 }
 
 static int no_manifest(const struct pass *p, struct err *err)
@@ -223,15 +224,18 @@ int reader_rebuild(struct reader *r, struct seek_table *ret_frames, json_t **ret
 		;
 	if (p.failed)
 		return -1;
-	if (last_as_manifest(&p, ret_manifest, &why) == 0) {
-		*ret_frames = p.frames;
-		p.frames = (struct seek_table){.count = 0};
-		return 0;
-	}
-	/* A manifest of a newer format is no damage. */
-	if (why.code != ERR_CORRUPT && why.code != ERR_LIMIT) {
+	CLEANUP(freep) uint8_t *raw = NULL;
+	const char *text = NULL;
+	size_t len = 0;
+	if (last_as_manifest(&p, &raw, &text, &len, &why) < 0) {
+		if (why.code == ERR_CORRUPT || why.code == ERR_LIMIT)
+			return no_manifest(&p, err);
 		*err = why;
 		return -1;
 	}
-	return no_manifest(&p, err);
+	if (manifest_parse(text, len, ret_manifest, err) < 0)
+		return err_wrap(err, "the manifest of '%s'", r->object);
+	*ret_frames = p.frames;
+	p.frames = (struct seek_table){.count = 0};
+	return 0;
 }

@@ -252,7 +252,7 @@ int tar_member_find(const uint8_t *raw, size_t len, const char *name, struct tar
 {
 	CLEANUP(reader_freep) struct archive *a = NULL;
 	CLEANUP(freep) char *found = NULL;
-	struct archive_entry *entry;
+	struct archive_entry *entry = NULL;
 	char shown[MEMBER_NAME_SHOWN_BYTES];
 	if (new_reader(&a, err) < 0)
 		return -1;

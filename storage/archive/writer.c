@@ -198,7 +198,7 @@ static int add_member(struct writer *w, struct archive_entry *entry, struct inde
 int writer_member(struct writer *w, struct archive_entry *entry, struct source *content,
 		  struct err *err)
 {
-	CLEANUP(source_freep) struct source *owned = content;
+	CLEANUP(source_freep) struct source *from = content;
 	CLEANUP(entry_freep) struct archive_entry *clean = NULL;
 	CLEANUP(freep) char *name = NULL;
 	char shown[MEMBER_NAME_SHOWN_BYTES];
@@ -211,9 +211,9 @@ int writer_member(struct writer *w, struct archive_entry *entry, struct source *
 		return err_set(err, ERR_FAILED, "'%s' is of a type that tar can't hold", shown);
 	if (m.type == 'f')
 		m.bytes = (uint64_t)archive_entry_size(clean);
-	if (m.bytes > 0 && content == NULL)
+	if (m.bytes > 0 && from == NULL)
 		return err_set(err, ERR_FAILED, "'%s' has no content", shown);
-	if (add_member(w, clean, &m, content, err) < 0) {
+	if (add_member(w, clean, &m, from, err) < 0) {
 		err_wrap(err, "'%s'", shown);
 		return fail(w, err);
 	}
