@@ -12,7 +12,7 @@ struct sink {
 	void *self;
 	uint64_t bytes;
 	bool closed;
-	struct err *failed; /* the sticky error */
+	struct err failed; /* the sticky error; here, so that keeping it needs no memory */
 };
 
 int sink_new(const struct sink_ops *ops, void *self, struct sink **ret, struct err *err)
@@ -31,16 +31,14 @@ int sink_new(const struct sink_ops *ops, void *self, struct sink **ret, struct e
 
 static int remember(struct sink *s, const struct err *err)
 {
-	s->failed = malloc(sizeof *s->failed);
-	if (s->failed != NULL)
-		*s->failed = *err;
+	s->failed = *err;
 	return -1;
 }
 
 static int check_usable(const struct sink *s, struct err *err)
 {
-	if (s->failed != NULL) {
-		*err = *s->failed;
+	if (s->failed.code != ERR_NONE) {
+		*err = s->failed;
 		return -1;
 	}
 	if (s->closed)
@@ -76,7 +74,6 @@ void sink_free(struct sink *s)
 		return;
 	if (s->ops->free != NULL)
 		s->ops->free(s->self);
-	free(s->failed);
 	free(s);
 }
 

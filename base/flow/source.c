@@ -15,7 +15,7 @@ struct source {
 	void *self;
 	uint64_t bytes;
 	bool ended;
-	struct err *failed; /* the sticky error */
+	struct err failed; /* the sticky error; here, so that keeping it needs no memory */
 };
 
 int source_new(const struct source_ops *ops, void *self, struct source **ret, struct err *err)
@@ -34,8 +34,8 @@ int source_new(const struct source_ops *ops, void *self, struct source **ret, st
 
 int source_read(struct source *s, uint8_t *buf, size_t cap, size_t *ret_n, struct err *err)
 {
-	if (s->failed != NULL) {
-		*err = *s->failed;
+	if (s->failed.code != ERR_NONE) {
+		*err = s->failed;
 		return -1;
 	}
 	if (s->ended) {
@@ -44,11 +44,7 @@ int source_read(struct source *s, uint8_t *buf, size_t cap, size_t *ret_n, struc
 	}
 	size_t n = 0;
 	if (s->ops->read(s->self, buf, cap, &n, err) < 0) {
-		/* Without memory for the copy the next read asks the producer again: also an error.
-		 */
-		s->failed = malloc(sizeof *s->failed);
-		if (s->failed != NULL)
-			*s->failed = *err;
+		s->failed = *err;
 		return -1;
 	}
 	s->bytes += n;
@@ -83,7 +79,6 @@ void source_free(struct source *s)
 		return;
 	if (s->ops->free != NULL)
 		s->ops->free(s->self);
-	free(s->failed);
 	free(s);
 }
 
@@ -300,7 +295,7 @@ static int filtered_read(void *self, uint8_t *buf, size_t cap, size_t *ret_n, st
 			*ret_n = 0;
 			return 0;
 		}
-		if (used == 0 && f->start < f->end && f->state != FILTER_FULL)
+		if (used == 0 && (f->start < f->end || f->state == FILTER_FULL))
 			return err_set(err, ERR_FAILED, "a filter makes no progress");
 	}
 }
