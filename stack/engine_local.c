@@ -103,7 +103,12 @@ static int local_volume_create(struct engine *base, const char *name, struct err
 		return -1;
 	CLEANUP(json_freep) json_t *theirs = NULL;
 	struct err ignored = ERR_INIT;
-	if (mark_read(e, "", name, &theirs, &ignored) == 0 && mark_maker_lives(e, theirs))
+	int rc = mark_read(e, "", name, &theirs, &ignored);
+	if (rc < 0 && ignored.code != ERR_ABSENT && ignored.code != ERR_CORRUPT) {
+		*err = ignored;
+		return -1;
+	}
+	if (rc == 0 && mark_maker_lives(e, theirs))
 		return err_set(err, ERR_EXISTS, "volume '%s' is being made by process %llu", name,
 			       (unsigned long long)json_u64_or(theirs, "pid", 0));
 	if (json_put(mark, "finished", json_false(), err) < 0 ||
@@ -142,10 +147,8 @@ static int local_volume_write(struct engine *base, const char *name, struct tree
 	if (local_volume_path(e, name, &path, err) < 0)
 		return -1;
 	/* Production's volumes carry no mark: nothing here ever writes into one. */
-	struct err why = ERR_INIT;
-	if (mark_read(e, "", name, &mark, &why) < 0 || !mark_is_of(mark, path))
-		return err_set(err, ERR_DENIED, "volume '%s' was not made here: not written into",
-			       name);
+	if (local_own_mark(e, name, path, "not written into", &mark, err) < 0)
+		return -1;
 	return tree_disk_writer(path, &e->user, ret, err);
 }
 

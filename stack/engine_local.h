@@ -62,6 +62,9 @@ int mark_put_process(json_t *mark, long pid, struct err *err) MUST_USE;
 bool mark_process_lives(const json_t *mark, long *ret_pid);
 
 /* ---- engine_local_sweep.c ---- */
+/* The mark of a volume of ours, a new reference; ERR_DENIED "… was not made here: REFUSAL". */
+int local_own_mark(struct engine_local *e, const char *name, const char *path, const char *refusal,
+		   json_t **ret, struct err *err) MUST_USE;
 int local_volume_remove(struct engine *base, const char *name, struct err *err) MUST_USE;
 int local_sweep(struct engine *base, bool dry_run, struct strlist *ret, struct err *err) MUST_USE;
 

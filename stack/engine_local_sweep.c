@@ -24,6 +24,20 @@ static int remove_marked(struct engine_local *e, const char *name, const char *p
 	return dir_sync(e->volumes_dir, err);
 }
 
+int local_own_mark(struct engine_local *e, const char *name, const char *path, const char *refusal,
+		   json_t **ret, struct err *err)
+{
+	CLEANUP(json_freep) json_t *mark = NULL;
+	if (mark_read(e, "", name, &mark, err) < 0 && err->code != ERR_ABSENT &&
+	    err->code != ERR_CORRUPT)
+		return err_wrap(err, "volume '%s'", name);
+	if (mark == NULL || !mark_is_of(mark, path))
+		return err_set(err, ERR_DENIED, "volume '%s' was not made here: %s", name, refusal);
+	*ret = mark;
+	mark = NULL;
+	return 0;
+}
+
 int local_volume_remove(struct engine *base, const char *name, struct err *err)
 {
 	struct engine_local *e = (struct engine_local *)base;
@@ -33,10 +47,10 @@ int local_volume_remove(struct engine *base, const char *name, struct err *err)
 		return -1;
 	if (!file_exists(path))
 		return mark_remove(e, "", name, err);
-	struct err why = ERR_INIT;
-	if (mark_read(e, "", name, &mark, &why) < 0 || !mark_is_of(mark, path)) {
-		err_set(err, ERR_DENIED, "volume '%s' was not made here: not removed", name);
-		return err_hint(err, "If it is not needed, remove '%s' yourself.", path);
+	if (local_own_mark(e, name, path, "not removed", &mark, err) < 0) {
+		if (err->code == ERR_DENIED)
+			err_hint(err, "If it is not needed, remove '%s' yourself.", path);
+		return -1;
 	}
 	return remove_marked(e, name, path, err);
 }
