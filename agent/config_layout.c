@@ -69,11 +69,13 @@ static bool is_label(const char *text)
 
 static int add_instance(struct making *m, const struct config_instance *new)
 {
-	void *grown = reallocarray(m->to->items, m->to->count + 1, sizeof *m->to->items);
+	struct config_layout *to = m->to;
+	struct config_instance *grown =
+	    mem_grow(to->items, to->count, sizeof *to->items, "the configuration", m->err);
 	if (grown == NULL)
-		return err_nomem(m->err, "the configuration");
-	m->to->items = grown;
-	m->to->items[m->to->count++] = *new;
+		return -1;
+	to->items = grown;
+	to->items[to->count++] = *new;
 	return 0;
 }
 
@@ -165,16 +167,17 @@ static int place_labelled(struct making *m, const struct config_section *kind)
 		count += m->to->items[i].kind == kind;
 	if (count == 0)
 		return 0;
-	char *array = calloc(count, kind->item_bytes);
-	if (array == NULL)
-		return err_nomem(m->err, "the configuration");
-	memcpy(in_config(m->config, kind->offset), &array, sizeof array);
-	memcpy(in_config(m->config, kind->count_offset), &count, sizeof count);
+	char **array = in_config(m->config, kind->offset);
+	size_t *length = in_config(m->config, kind->count_offset);
+	*array = mem_zalloc(count * kind->item_bytes, "the configuration", m->err);
+	if (*array == NULL)
+		return -1;
+	*length = count;
 	for (size_t i = 0; i < m->to->count; i++) {
 		struct config_instance *in = &m->to->items[i];
 		if (in->kind != kind)
 			continue;
-		in->at = array + kind->item_bytes * next++;
+		in->at = *array + kind->item_bytes * next++;
 		if (str_dup(in->label, in->at, m->err) < 0)
 			return -1;
 	}

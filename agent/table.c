@@ -68,9 +68,9 @@ static void flatten(char *text)
 
 int table_add(struct table *t, const char *const *cells, struct err *err)
 {
-	void *grown = reallocarray(t->cells, (t->rows + 1) * t->count, sizeof *t->cells);
+	char **grown = mem_grow(t->cells, t->rows, t->count * sizeof *t->cells, "a table", err);
 	if (grown == NULL)
-		return err_nomem(err, "a table");
+		return -1;
 	t->cells = grown;
 	char **row = t->cells + t->rows * t->count;
 	for (size_t i = 0; i < t->count; i++) {

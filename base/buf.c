@@ -159,6 +159,14 @@ void *mem_zalloc(size_t bytes, const char *what, struct err *err)
 	return p;
 }
 
+void *mem_grow(void *items, size_t count, size_t item_bytes, const char *what, struct err *err)
+{
+	void *grown = reallocarray(items, count + 1, item_bytes);
+	if (grown == NULL)
+		err_nomem(err, what);
+	return grown;
+}
+
 void freep(void *pointer_to_pointer)
 {
 	void *p;

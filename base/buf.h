@@ -56,6 +56,11 @@ int str_printf(char **ret, struct err *err, const char *fmt, ...) PRINTF_LIKE(3,
 /* calloc that reports; `what` names the thing in the message. */
 void *mem_zalloc(size_t bytes, const char *what, struct err *err) MUST_USE;
 
+/* `items` (NULL at first) with room for `count` + 1 items. NULL when memory is out: then `items` is
+ * still there and the caller's. */
+void *mem_grow(void *items, size_t count, size_t item_bytes, const char *what, struct err *err)
+    MUST_USE;
+
 /* For CLEANUP on `char *` and other plain heap memory. */
 void freep(void *pointer_to_pointer);
 

@@ -80,6 +80,20 @@ static int fail(struct place *p, const char *what)
 	return err_set(p->err, ERR_CONFIG, "%s:%u: %s", p->file, p->line, what);
 }
 
+static int add(struct place *p, char *name, char *value)
+{
+	struct env_file *e = p->into;
+	if (e->count >= VARIABLES_MAX)
+		return fail(p, "too many variables");
+	struct variable *grown =
+	    mem_grow(e->items, e->count, sizeof *e->items, "an env file", p->err);
+	if (grown == NULL)
+		return -1;
+	e->items = grown;
+	e->items[e->count++] = (struct variable){name, value};
+	return 0;
+}
+
 /* Takes both. */
 static int put(struct place *p, char *name, char *value)
 {
@@ -91,18 +105,10 @@ static int put(struct place *p, char *name, char *value)
 		secret_wipe(known->value);
 		known->value = value;
 		free(name);
-	} else {
-		void *grown = e->count < VARIABLES_MAX
-				  ? reallocarray(e->items, e->count + 1, sizeof *e->items)
-				  : NULL;
-		if (grown == NULL) {
-			free(name);
-			secret_wipe(value);
-			return e->count < VARIABLES_MAX ? err_nomem(p->err, "an env file")
-							: fail(p, "too many variables");
-		}
-		e->items = grown;
-		e->items[e->count++] = (struct variable){name, value};
+	} else if (add(p, name, value) < 0) {
+		free(name);
+		secret_wipe(value);
+		return -1;
 	}
 	return e->bytes <= TOTAL_MAX_BYTES ? 0 : fail(p, "the values are too long together");
 }
@@ -120,8 +126,8 @@ static void skip_blanks(struct place *p)
 
 static void skip_line(struct place *p)
 {
-	const char *newline = memchr(p->at, '\n', (size_t)(p->end - p->at));
-	p->at = newline != NULL ? newline : p->end;
+	while (p->at < p->end && *p->at != '\n')
+		p->at++;
 }
 
 /* To the next statement; false at the end. */

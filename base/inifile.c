@@ -108,15 +108,13 @@ static int add_section(struct reading *r, const char *name)
 				       r->name, r->line, f->sections[i].name, f->sections[i].line);
 		}
 	}
-	void *grown = reallocarray(f->sections, f->count + 1, sizeof *f->sections);
+	struct inifile_section *grown =
+	    mem_grow(f->sections, f->count, sizeof *f->sections, "a section", r->err);
 	if (grown == NULL)
-		return err_nomem(r->err, "a section");
-	f->sections = grown;
-	struct inifile_section s = {.line = r->line};
-	if (str_dupn(name, len, &s.name, r->err) < 0)
 		return -1;
-	f->sections[f->count++] = s;
-	return 0;
+	f->sections = grown;
+	f->sections[f->count] = (struct inifile_section){.line = r->line};
+	return str_dupn(name, len, &f->sections[f->count++].name, r->err);
 }
 
 /* An indented line: joined to the value before it by a newline. */
@@ -155,19 +153,14 @@ static int add_entry(struct reading *r, const char *key, const char *value)
 				       r->name, r->line, key, s->name, s->entries[i].line);
 		}
 	}
-	void *grown = reallocarray(s->entries, s->count + 1, sizeof *s->entries);
+	struct inifile_entry *grown =
+	    mem_grow(s->entries, s->count, sizeof *s->entries, "a key", r->err);
 	if (grown == NULL)
-		return err_nomem(r->err, "a key");
+		return -1;
 	s->entries = grown;
-	struct inifile_entry e = {.line = r->line};
-	if (str_dup(key, &e.key, r->err) < 0)
-		return -1;
-	if (str_dup(value, &e.value, r->err) < 0) {
-		free(e.key);
-		return -1;
-	}
-	s->entries[s->count++] = e;
-	return 0;
+	struct inifile_entry *e = &s->entries[s->count++];
+	*e = (struct inifile_entry){.line = r->line};
+	return str_dup(key, &e->key, r->err) < 0 ? -1 : str_dup(value, &e->value, r->err);
 }
 
 /* inih's handler: nonzero means go on. */

@@ -14,7 +14,7 @@ static unsigned least(unsigned a, unsigned b)
 unsigned names_distance(const char *a, const char *b)
 {
 	/* Three rows of the table are enough: this one, the last, and the one before for swaps. */
-	unsigned rows[3][LONGEST + 1];
+	unsigned rows[3][LONGEST + 1] = {{0}};
 	size_t a_len = strnlen(a, LONGEST), b_len = strnlen(b, LONGEST);
 	for (size_t k = 0; k <= b_len; k++)
 		rows[0][k] = (unsigned)k;
