@@ -195,6 +195,29 @@ static void manual_pages__both__are_clean_man7(void **state)
 					   "agent.conf.5", NULL});
 }
 
+static void exit_status_md__codes__are_all_there(void **state)
+{
+	struct err err = ERR_INIT;
+	struct buf text;
+	CLEANUP(freep) char *path = NULL;
+	assert_int_equal(str_printf(&path, &err, "%s/docs/exit-status.md", (char *)*state), 0);
+	buf_init(&text, 1 << 20);
+	if (file_read_all(path, &text, &err) < 0)
+		fail_msg("%s", err.msg);
+	for (const struct page_status *s = page_statuses; s->status >= 0; s++) {
+		char row[32];
+		snprintf(row, sizeof row, "\n| %d | ", s->status);
+		contains(buf_text(&text), row);
+	}
+	for (unsigned code = ERR_NONE + 1; code < ERR_CODES; code++) {
+		char row[64];
+		snprintf(row, sizeof row, "\n| `%s` | %d | ", err_code_name((enum err_code)code),
+			 err_exit_status((enum err_code)code));
+		contains(buf_text(&text), row);
+	}
+	buf_done(&text);
+}
+
 static void page_config__text__has_every_key(void **state)
 {
 	(void)state;
@@ -290,7 +313,14 @@ static char folder[] = "/tmp/lifeboat-pages-XXXXXX";
 
 static int enter(void **state)
 {
-	(void)state;
+	/* The project's folder, from where this file is. */
+	static char root[4096];
+	snprintf(root, sizeof root, "%s", __FILE__);
+	char *end = strstr(root, "/tests/unit/");
+	if (end == NULL)
+		return -1;
+	*end = '\0';
+	*state = root;
 	return mkdtemp(folder) != NULL && chdir(folder) == 0 ? 0 : -1;
 }
 
@@ -308,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(page_command__text__has_every_option),
 	    cmocka_unit_test(page_command__help_of_help__is_exactly_this),
 	    cmocka_unit_test(manual_pages__both__are_clean_man7),
+	    cmocka_unit_test(exit_status_md__codes__are_all_there),
 	    cmocka_unit_test(page_config__text__has_every_key),
 	    cmocka_unit_test(completion__scripts__parse_in_their_shells),
 	    cmocka_unit_test(completion__bash__offers_what_fits),
