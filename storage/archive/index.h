@@ -49,7 +49,6 @@ struct index {
 	size_t stream_room, member_room, frame_room;
 	struct index_name *names; /* of all, sorted; made by index_check */
 	size_t name_count;
-	char frames_sha256[SHA256_HEX_BYTES]; /* of the archive up to the manifest's frame */
 };
 
 void index_done(struct index *ix);

@@ -113,8 +113,7 @@ int index_put(const struct index *ix, const struct seek_table *frames, json_t *m
 		if (json_put(manifest, keys[i], rows[i], err) < 0)
 			return -1;
 	}
-	if (json_put(manifest, "frames_sha256", json_string(ix->frames_sha256), err) < 0 ||
-	    put_streams(ix, rows[0], err) < 0 || put_members(ix, rows[1], err) < 0)
+	if (put_streams(ix, rows[0], err) < 0 || put_members(ix, rows[1], err) < 0)
 		return -1;
 	return put_frames(ix, frames, rows[2], err);
 }
@@ -272,13 +271,9 @@ static int parse_member(struct index *ix, const json_t *row, struct err *err)
 static int parse_all(const json_t *manifest, struct index *ix, struct err *err)
 {
 	json_t *streams, *members;
-	const char *sha256;
 	if (json_get_arr(manifest, "streams", &streams, err) < 0 ||
-	    json_get_arr(manifest, "members", &members, err) < 0 ||
-	    json_get_str(manifest, "frames_sha256", &sha256, err) < 0)
+	    json_get_arr(manifest, "members", &members, err) < 0)
 		return -1;
-	if (!get_sha256(sha256, ix->frames_sha256))
-		return err_set(err, ERR_CORRUPT, "'frames_sha256' is none");
 	for (size_t i = 0; i < json_array_size(streams); i++)
 		if (parse_stream(ix, json_array_get(streams, i), err) < 0)
 			return -1;

@@ -101,6 +101,9 @@ int reader_last_frame(struct reader *r, const struct seek_table *frames, struct 
 		return -1;
 	if (digest != NULL)
 		sha256_update(digest, stored, f->stored_bytes);
+	if (digest != NULL && frame_checksum(stored, f->stored_bytes) != f->checksum)
+		return err_set(err, ERR_CORRUPT,
+			       "the seek table has another checksum for the manifest's frame");
 	if (frame_unpack(ctx, stored, f->stored_bytes, raw, f->raw_bytes, err) < 0)
 		return err_wrap(err, "the manifest's frame at byte %llu",
 				(unsigned long long)f->offset);

@@ -21,8 +21,8 @@ struct reader {
 /* Bytes [offset, offset + len) of the object into `out`. */
 int reader_fetch(struct reader *r, uint64_t offset, size_t len, uint8_t *out, struct err *err)
     MUST_USE;
-/* Fetches and unpacks the last frame; its stored bytes also go into `digest` (NULL: none).
- * *ret_raw: free() it. */
+/* Fetches and unpacks the last frame. With `digest`, its stored bytes go there too, and the seek
+ * table must have its checksum. *ret_raw: free() it. */
 int reader_last_frame(struct reader *r, const struct seek_table *frames, struct sha256 *digest,
 		      uint8_t **ret_raw, size_t *ret_len, struct err *err) MUST_USE;
 /* A tar header must be that of the listed member. */

@@ -46,22 +46,6 @@ static void report_progress(const struct verify *v)
 
 /* ---- the stored bytes ---- */
 
-/* Behind the last listed frame: the hash of all of them, then the manifest's frame. */
-static int next_is_last(struct verify *v, const void **ret, size_t *ret_len, struct err *err)
-{
-	char hex[SHA256_HEX_BYTES];
-	if (sha256_so_far(v->object, hex, err) < 0)
-		return -1;
-	if (strcmp(hex, v->r->index.frames_sha256) != 0)
-		return err_set(err, ERR_CORRUPT,
-			       "the SHA-256 of its frames is %.16s…, the manifest says %.16s…", hex,
-			       v->r->index.frames_sha256);
-	if (reader_last_frame(v->r, &v->r->frames, v->object, &v->last, ret_len, err) < 0)
-		return -1;
-	*ret = v->last;
-	return 0;
-}
-
 static int next_block(struct verify *v, const void **ret, size_t *ret_len, struct err *err)
 {
 	struct unpacked u = {.data = NULL};
@@ -77,7 +61,10 @@ static int next_block(struct verify *v, const void **ret, size_t *ret_len, struc
 	if (u.data != NULL)
 		return 0;
 	v->gave_last = true;
-	return next_is_last(v, ret, ret_len, err);
+	if (reader_last_frame(v->r, &v->r->frames, v->object, &v->last, ret_len, err) < 0)
+		return -1;
+	*ret = v->last;
+	return 0;
 }
 
 static la_ssize_t read_block(struct archive *a, void *ctx, const void **ret)
@@ -92,13 +79,15 @@ static la_ssize_t read_block(struct archive *a, void *ctx, const void **ret)
 	return (la_ssize_t)len;
 }
 
-/* The seek table as it is against the one that these frames have. */
-static int check_seek_table(struct verify *v, struct err *err)
+/* Seal and seek table as they are against those that these frames and stored bytes have. */
+static int check_seal(struct verify *v, struct err *err)
 {
 	CLEANUP(buf_done) struct buf expected;
+	char sha256[SHA256_HEX_BYTES];
 	buf_init(&expected, SIZE_MAX / 2);
 	uint64_t at = seek_table_stored_bytes(&v->r->frames);
-	if (seek_table_write(&v->r->frames, &expected, err) < 0)
+	if (sha256_so_far(v->object, sha256, err) < 0 ||
+	    seek_table_write(&v->r->frames, sha256, &expected, err) < 0)
 		return -1;
 	CLEANUP(freep) uint8_t *found = malloc(expected.len);
 	if (found == NULL)
@@ -109,6 +98,10 @@ static int check_seek_table(struct verify *v, struct err *err)
 	if (reader_fetch(v->r, at, expected.len, found, err) < 0)
 		return -1;
 	sha256_update(v->object, found, expected.len);
+	if (memcmp(found, expected.data, SEEK_TABLE_SEAL_BYTES) != 0)
+		return err_set(err, ERR_CORRUPT,
+			       "the SHA-256 of what is stored is %.16s…, the seal says otherwise",
+			       sha256);
 	if (memcmp(found, expected.data, expected.len) != 0)
 		return err_set(err, ERR_CORRUPT, "the seek table is not that of the frames");
 	return 0;
@@ -280,7 +273,7 @@ static int check_tail(struct verify *v, const char *expected_sha256, struct err 
 		return err_set(err, ERR_CORRUPT,
 			       "all that is listed is whole, but the archive's end is damaged: %s",
 			       v->r->damage.msg);
-	if (check_seek_table(v, err) < 0)
+	if (check_seal(v, err) < 0)
 		return -1;
 	report_progress(v);
 	sha256_hex(v->object, hex);

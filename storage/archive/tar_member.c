@@ -23,16 +23,15 @@ struct emitter {
 	struct archive *a;
 };
 
+/* A failure is kept here and not told to libarchive, which would leak; whoever called it asks. */
 static la_ssize_t emit_block(struct archive *a, void *ctx, const void *data, size_t len)
 {
 	(void)a;
 	struct emitter *e = ctx;
 	if (e->emit == NULL)
 		return -1;
-	if (e->emit(e->ctx, data, len, e->err) < 0) {
-		e->failed = true;
-		return -1;
-	}
+	if (!e->failed)
+		e->failed = e->emit(e->ctx, data, len, e->err) < 0;
 	return (la_ssize_t)len;
 }
 
@@ -86,7 +85,7 @@ static int write_header(struct archive_entry *entry, struct emitter *e, struct e
 	    (needs_binary(entry) &&
 	     archive_write_set_options(e->a, "hdrcharset=BINARY") != ARCHIVE_OK) ||
 	    archive_write_open(e->a, e, NULL, emit_block, NULL) != ARCHIVE_OK ||
-	    archive_write_header(e->a, entry) < ARCHIVE_WARN)
+	    archive_write_header(e->a, entry) < ARCHIVE_WARN || e->failed)
 		return write_failed(e, err);
 	return 0;
 }
@@ -108,7 +107,7 @@ static int write_content(const struct emitter *e, uint64_t bytes, struct source 
 				       (unsigned long long)bytes);
 		if (digest != NULL)
 			sha256_update(digest, block, n);
-		if (archive_write_data(e->a, block, n) != (la_ssize_t)n)
+		if (archive_write_data(e->a, block, n) != (la_ssize_t)n || e->failed)
 			return write_failed(e, err);
 		left -= n;
 	}
@@ -130,7 +129,7 @@ int tar_member_write(struct archive_entry *entry, struct source *content, struct
 	if (content != NULL &&
 	    write_content(&e, (uint64_t)archive_entry_size(entry), content, digest, err) < 0)
 		return -1;
-	if (archive_write_finish_entry(e.a) < ARCHIVE_WARN)
+	if (archive_write_finish_entry(e.a) < ARCHIVE_WARN || e.failed)
 		return write_failed(&e, err);
 	return 0;
 }

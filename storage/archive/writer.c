@@ -373,21 +373,23 @@ static int finish_index(struct writer *w, json_t *manifest, struct err *err)
 	const struct seek_table *frames = part_pipe_frames(w->pipe);
 	for (size_t i = 0; i < w->index.stream_count; i++)
 		sha256_hex(w->digests[i], w->index.streams[i].sha256);
-	if (part_pipe_sha256(w->pipe, w->index.frames_sha256, err) < 0 ||
-	    index_set_frames(&w->index, frames->count, err) < 0)
+	if (index_set_frames(&w->index, frames->count, err) < 0)
 		return -1;
 	return index_put(&w->index, frames, manifest, err);
 }
 
 static int write_tail(struct writer *w, json_t *manifest, struct err *err)
 {
-	CLEANUP(buf_done) struct buf frame, table;
+	CLEANUP(buf_done) struct buf frame;
+	CLEANUP(buf_done) struct buf table;
+	char sha256[SHA256_HEX_BYTES];
 	buf_init(&frame, MANIFEST_FRAME_MAX);
 	buf_init(&table, SIZE_MAX / 2);
 	if (manifest_check(manifest, err) < 0 || finish_index(w, manifest, err) < 0 ||
 	    manifest_frame(manifest, w->mtime_s, &frame, err) < 0 ||
 	    part_pipe_frame(w->pipe, frame.data, frame.len, err) < 0 ||
-	    seek_table_write(part_pipe_frames(w->pipe), &table, err) < 0)
+	    part_pipe_sha256(w->pipe, sha256, err) < 0 ||
+	    seek_table_write(part_pipe_frames(w->pipe), sha256, &table, err) < 0)
 		return -1;
 	/* What a reader would refuse is not published. */
 	if (index_check(&w->index, part_pipe_frames(w->pipe), err) < 0)

@@ -75,7 +75,9 @@ static inline void forged_put_raw(struct forged *f, const void *raw, size_t len)
 	last->stored_bytes = (uint32_t)stored;
 	last->raw_bytes = (uint32_t)len;
 	last->checksum = frame_checksum(out.data, out.len);
-	must_be_ok(seek_table_write(&f->table, &out, &err), err);
+	char sha256[SHA256_HEX_BYTES];
+	must_be_ok(sha256_of(out.data, out.len, sha256, &err), err);
+	must_be_ok(seek_table_write(&f->table, sha256, &out, &err), err);
 	memory_store_set(f->memory, f->name, out.data, out.len);
 	buf_done(&out);
 }
