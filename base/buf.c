@@ -18,7 +18,7 @@ void buf_done(struct buf *b)
 
 int buf_reserve(struct buf *b, size_t len, struct err *err)
 {
-	if (len > b->max || b->len > b->max - len)
+	if (len > b->max || b->len > b->max - len || len >= SIZE_MAX / 2 - b->len)
 		return err_set(err, ERR_LIMIT, "more than %zu bytes", b->max);
 	size_t needed = b->len + len + 1; /* the NUL */
 	if (needed <= b->cap)

@@ -26,7 +26,9 @@ int64_t clock_wall_ms(void)
 
 struct deadline deadline_in(int64_t ms)
 {
-	return ms < 0 ? DEADLINE_NEVER : (struct deadline){clock_monotonic_ms() + ms};
+	int64_t now = clock_monotonic_ms();
+	/* What the clock will never show is never too. */
+	return ms < 0 || ms > INT64_MAX - now ? DEADLINE_NEVER : (struct deadline){now + ms};
 }
 
 struct deadline deadline_min(struct deadline a, struct deadline b)
@@ -38,14 +40,14 @@ int64_t deadline_left_ms(struct deadline d)
 {
 	if (d.at_ms == INT64_MAX)
 		return INT64_MAX;
-	int64_t left = d.at_ms - clock_monotonic_ms();
-	return left > 0 ? left : 0;
+	int64_t now = clock_monotonic_ms();
+	return d.at_ms > now ? d.at_ms - now : 0;
 }
 
 /* Years beyond four digits do not occur: the clock is the host's. */
 static void to_utc(int64_t wall_ms, struct tm *ret)
 {
-	time_t seconds = (time_t)(wall_ms / 1000);
+	time_t seconds = (time_t)(wall_ms / 1000 - (wall_ms % 1000 < 0));
 	if (gmtime_r(&seconds, ret) == NULL)
 		*ret = (struct tm){.tm_mday = 1, .tm_year = 70};
 }
@@ -86,18 +88,18 @@ int clock_parse_rfc3339(const char *text, int64_t *ret_wall_ms, struct err *err)
 
 /* The flag is a pipe that becomes readable and stays so: poll() sees it without a race. */
 static int cancel_pipe[2] = {-1, -1};
-static volatile sig_atomic_t cancel_signal;
+/* Lock-free, so that the handler may set it and threads may read it. */
+static atomic_int cancel_signal;
 static atomic_int cancel_holds;
 
 void cancel_request(int signal_number)
 {
 	int saved = errno;
-	if (cancel_signal == 0) {
-		cancel_signal = signal_number;
-		if (cancel_pipe[1] >= 0) {
-			ssize_t ignored = write(cancel_pipe[1], "", 1);
-			(void)ignored;
-		}
+	int none = 0;
+	if (atomic_compare_exchange_strong(&cancel_signal, &none, signal_number) &&
+	    cancel_pipe[1] >= 0) {
+		ssize_t ignored = write(cancel_pipe[1], "", 1);
+		(void)ignored;
 	}
 	errno = saved;
 }
@@ -119,9 +121,10 @@ int cancel_install(struct err *err)
 
 int cancel_check(struct err *err)
 {
-	if (cancel_signal == 0 || atomic_load(&cancel_holds) > 0)
+	int number = atomic_load(&cancel_signal);
+	if (number == 0 || atomic_load(&cancel_holds) > 0)
 		return 0;
-	const char *name = sigabbrev_np(cancel_signal);
+	const char *name = sigabbrev_np(number);
 	return err_set(err, ERR_CANCELLED, "cancelled by SIG%s", name != NULL ? name : "?");
 }
 

@@ -5,21 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Formats into a bounded field; what does not fit ends in an ellipsis, on a character boundary. */
-PRINTF_LIKE(3, 0)
-static void format_cut(char *out, size_t out_bytes, const char *fmt, va_list args)
+/* Ends a text that was cut in an ellipsis, on a character boundary. */
+static void end_in_ellipsis(char *out, size_t out_bytes)
 {
-	int needed = vsnprintf(out, out_bytes, fmt, args);
-	if (needed < 0) {
-		out[0] = '\0';
-		return;
-	}
-	if ((size_t)needed < out_bytes)
-		return;
 	size_t cut = out_bytes - sizeof "…";
 	while (cut > 0 && ((unsigned char)out[cut] & 0xC0U) == 0x80U)
 		cut--;
 	memcpy(out + cut, "…", sizeof "…");
+}
+
+/* Formats into a bounded field. */
+PRINTF_LIKE(3, 0)
+static void format_cut(char *out, size_t out_bytes, const char *fmt, va_list args)
+{
+	int needed = vsnprintf(out, out_bytes, fmt, args);
+	if (needed < 0)
+		out[0] = '\0';
+	else if ((size_t)needed >= out_bytes)
+		end_in_ellipsis(out, out_bytes);
 }
 
 void err_set_message(struct err *err, enum err_code code, const char *fmt, ...)
@@ -60,7 +63,7 @@ void err_add_context(struct err *err, const char *fmt, ...)
 	memcpy(old, err->msg, sizeof old);
 	int needed = snprintf(err->msg, sizeof err->msg, "%s: %s", context, old);
 	if (needed >= (int)sizeof err->msg)
-		memcpy(err->msg + sizeof err->msg - sizeof "…", "…", sizeof "…");
+		end_in_ellipsis(err->msg, sizeof err->msg);
 }
 
 void err_set_hint(struct err *err, const char *fmt, ...)

@@ -9,6 +9,8 @@ int json_parse(const char *text, size_t len, json_t **ret, struct err *err)
 		return err_set(err, ERR_LIMIT, "JSON of %zu bytes is too large", len);
 	json_error_t why;
 	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	if (j == NULL && json_error_code(&why) == json_error_out_of_memory)
+		return err_nomem(err, "JSON");
 	if (j == NULL)
 		return err_set(err, ERR_CORRUPT, "not JSON: line %d: %s", why.line, why.text);
 	*ret = j;
@@ -133,15 +135,15 @@ json_t *json_text_value(const char *text)
 	struct buf b;
 	struct err ignored = ERR_INIT;
 	buf_init(&b, strlen(text) * 3);
-	for (const char *p = text; *p != '\0';) {
+	int rc = 0;
+	for (const char *p = text; rc == 0 && *p != '\0';) {
 		size_t n = utf8_length((const unsigned char *)p);
-		int rc =
+		rc =
 		    n > 0 ? buf_append(&b, p, n, &ignored) : buf_puts(&b, "\xEF\xBF\xBD", &ignored);
-		if (rc < 0)
-			break;
 		p += n > 0 ? n : 1;
 	}
-	json_t *j = json_string(buf_text(&b));
+	/* Without memory for all of it there is no value rather than a part of one. */
+	json_t *j = rc == 0 ? json_string(buf_text(&b)) : NULL;
 	buf_done(&b);
 	return j;
 }

@@ -22,8 +22,9 @@ void secret_done(struct secret *s);
 /* Zeroes and frees a heap string that held one; NULL is fine. */
 void secret_wipe(char *text);
 
-/* A copy of `text` in which every password of a connection string is "***": between ':' and the
- * '@' of the authority, and after "password=". For messages; free() it. */
+/* A copy of `text` in which every password of a connection string is "***": between the first ':'
+ * and the last '@' of a URL, and after "password=". Rather too much is hidden than too little. For
+ * messages; free() it. */
 int secret_masked(const char *text, char **ret, struct err *err) MUST_USE;
 
 #endif
