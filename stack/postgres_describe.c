@@ -51,7 +51,7 @@ static int list_missing(struct pg *p, json_t **ret, struct err *err)
 	    "    (SELECT setting FROM pg_settings WHERE name = 'data_directory') || '/')), "
 	    "  pg_has_role('pg_read_all_settings', 'USAGE'), "
 	    "  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) "
-	    "  OR NOT EXISTS (SELECT oid FROM pg_subscription)";
+	    "  OR NOT EXISTS (SELECT subname FROM pg_subscription)";
 	CLEANUP(pg_clearp) PGresult *r = NULL;
 	CLEANUP(json_freep) json_t *missing = json_array();
 	if (missing == NULL)

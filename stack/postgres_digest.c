@@ -66,11 +66,49 @@ static int copy_out(struct pg *p, const char *sql, struct rows_digest *rows, str
 	return end_copy(p, err);
 }
 
+/* pg_dump dumps the rows of an extension's configuration table that the extension's own condition
+ * selects: the others are made by CREATE EXTENSION. "" for any other table. */
+static int find_condition(struct pg *p, const char *schema, const char *table, char **ret,
+			  struct err *err)
+{
+	static const char sql[] =
+	    "SELECT e.condition FROM (SELECT pg_catalog.unnest(extconfig) AS relation, "
+	    "pg_catalog.unnest(extcondition) AS condition FROM pg_catalog.pg_extension) e "
+	    "JOIN pg_catalog.pg_class c ON c.oid = e.relation "
+	    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+	    "WHERE n.nspname = $1 AND c.relname = $2";
+	CLEANUP(pg_clearp) PGresult *r = NULL;
+	const char *values[] = {schema, table};
+	if (pg_query_params(p, sql, 2, values, false, DEADLINE_NEVER, &r, err) < 0)
+		return -1;
+	return str_dup(PQntuples(r) > 0 ? pg_field(r, 0, 0) : "", ret, err);
+}
+
+/* The statement that pg_dump would use (dumpTableData_copy in pg_dump.c). It prints rows in the
+ * database's own encoding, and so must this. */
+static int copy_statement(struct pg *p, const char *schema, const char *table, const char *columns,
+			  char **ret, struct err *err)
+{
+	CLEANUP(freep) char *s = NULL, *t = NULL, *condition = NULL;
+	const char *encoding = PQparameterStatus(p->conn, "server_encoding");
+	if (encoding == NULL)
+		encoding = "UTF8";
+	if (pg_quote_ident(p, schema, &s, err) < 0 || pg_quote_ident(p, table, &t, err) < 0 ||
+	    find_condition(p, schema, table, &condition, err) < 0)
+		return -1;
+	bool all = columns[0] == '\0';
+	if (condition[0] == '\0')
+		return str_printf(ret, err, "COPY %s.%s%s%s TO STDOUT WITH (ENCODING '%s')", s, t,
+				  all ? "" : " ", columns, encoding);
+	return str_printf(
+	    ret, err, "COPY (SELECT %.*s FROM %s.%s %s) TO STDOUT WITH (ENCODING '%s')",
+	    all ? 1 : (int)strlen(columns) - 2, all ? "*" : columns + 1, s, t, condition, encoding);
+}
+
 int pg_table_digest(struct pg *p, const char *schema, const char *table, const char *columns,
 		    struct rows_digest *ret, struct err *err)
 {
-	CLEANUP(freep) char *quoted_schema = NULL, *quoted_table = NULL, *sql = NULL;
-	const char *encoding = PQparameterStatus(p->conn, "server_encoding");
+	CLEANUP(freep) char *sql = NULL;
 	struct rows_digest rows = {0};
 	if (p->plain || p->pooled)
 		return err_set(err, ERR_FAILED,
@@ -79,12 +117,7 @@ int pg_table_digest(struct pg *p, const char *schema, const char *table, const c
 	if (!pgdump_columns_are_valid(columns))
 		return err_set(err, ERR_CORRUPT, "table '%s.%s': not a list of columns: '%.100s'",
 			       schema, table, columns);
-	/* pg_dump prints rows in the database's own encoding, and so must this. */
-	if (pg_quote_ident(p, schema, &quoted_schema, err) < 0 ||
-	    pg_quote_ident(p, table, &quoted_table, err) < 0 ||
-	    str_printf(&sql, err, "COPY %s.%s%s%s TO STDOUT WITH (ENCODING '%s')", quoted_schema,
-		       quoted_table, columns[0] != '\0' ? " " : "", columns,
-		       encoding != NULL ? encoding : "UTF8") < 0 ||
+	if (copy_statement(p, schema, table, columns, &sql, err) < 0 ||
 	    copy_out(p, sql, &rows, err) < 0)
 		return err_wrap(err, "table '%s.%s'", schema, table);
 	*ret = rows;

@@ -205,6 +205,32 @@ static void pg_table_digest__database_in_latin1__equals_the_dump(void **state)
 	compare(super_url, super_url, "latin", 1);
 }
 
+static void pg_table_digest__configuration_of_an_extension__equals_the_dump(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	CLEANUP(pg_freep) struct pg *p = connect_to(super_url, NULL);
+	ASSERT_OK(pg_exec(p, "CREATE DATABASE config TEMPLATE template0", DEADLINE_NEVER, &err));
+	CLEANUP(pg_freep) struct pg *config = connect_to(super_url, "config");
+	/* As a script of hstore would have done it. */
+	ASSERT_OK(pg_exec(config,
+			  "CREATE EXTENSION hstore SCHEMA public;"
+			  "CREATE TABLE public.kept (id int, \"is own\" bool, twice int GENERATED "
+			  "ALWAYS AS (id * 2) STORED);"
+			  "INSERT INTO public.kept VALUES (1, true), (2, false), (3, true);"
+			  "CREATE TABLE public.whole (id int); INSERT INTO public.whole VALUES (7);"
+			  "ALTER EXTENSION hstore ADD TABLE public.kept;"
+			  "ALTER EXTENSION hstore ADD TABLE public.whole;"
+			  "UPDATE pg_catalog.pg_extension SET extconfig = "
+			  "ARRAY['public.whole'::regclass::oid, 'public.kept'::regclass::oid], "
+			  "extcondition = ARRAY['', 'WHERE \"is own\"'] WHERE extname = 'hstore'",
+			  DEADLINE_NEVER, &err));
+	struct rows_digest d;
+	ASSERT_OK(pg_table_digest(config, "public", "kept", "(id)", &d, &err));
+	assert_int_equal(d.rows, 2);
+	compare(super_url, super_url, "config", 2);
+}
+
 static void pg_table_digest__wrong_questions__errors(void **state)
 {
 	(void)state;
@@ -873,6 +899,7 @@ int main(void)
 	    cmocka_unit_test(pg_table_digest__odd_database__equals_the_dump),
 	    cmocka_unit_test(pg_table_digest__role_with_evil_defaults__equals_the_dump),
 	    cmocka_unit_test(pg_table_digest__database_in_latin1__equals_the_dump),
+	    cmocka_unit_test(pg_table_digest__configuration_of_an_extension__equals_the_dump),
 	    cmocka_unit_test(pg_table_digest__wrong_questions__errors),
 	    cmocka_unit_test(pg_table_digest__row_security__refused),
 	    cmocka_unit_test(pg_connect__role_with_evil_defaults__session_of_pg_dump),

@@ -126,6 +126,41 @@ static void pgdump__rows_across_chunks__hashed_as_whole_rows(void **state)
 	fake_dump_done(&f);
 }
 
+static void pgdump__database_in_another_encoding__names_in_utf8(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *definition, *tag, *expected;
+	} cases[] = {
+	    {"SET client_encoding = 'LATIN1';\n", "gr\xf6\xdf", "größ"},
+	    {"SET client_encoding = 'WIN1251';\n", "\xff", "я"},
+	    {"SET client_encoding = 'EUC_JP';\n", "\xc6\xfc", "日"},
+	    {"SET client_encoding = 'UTF8';\n", "größ", "größ"},
+	    {"SET client_encoding = 'SQL_ASCII';\n", "gr\xf6", "gr\xf6"},
+	    {"SET client_encoding = 'NEW';\n", "gr\xf6", "gr\xf6"},
+	    {"SET client_encoding = 'EUC_JP';\n", "half \xc6", "half \xc6"},
+	    {"no quote", "x", "x"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct fake_dump f;
+		struct err err = ERR_INIT;
+		CLEANUP(pgdump_freep) struct pgdump *d = NULL;
+		fake_dump_init(&f, 16);
+		fake_dump_header(&f, 2);
+		fake_dump_entry(&f, &(struct fake_entry){.id = 1,
+							 .desc = "ENCODING",
+							 .definition = cases[i].definition});
+		fake_dump_entry(
+		    &f, &(struct fake_entry){.id = 2, .desc = "TABLE", .tag = cases[i].tag});
+		assert_int_equal(pgdump_new(&d, &err), 0);
+		assert_int_equal(read_dump(d, &f, 3, &err), 0);
+		size_t count;
+		assert_string_equal(pgdump_entries(d, &count)[1].tag, cases[i].expected);
+		assert_string_equal(pgdump_entries(d, &count)[1].owner, "app");
+		fake_dump_done(&f);
+	}
+}
+
 static void pgdump__no_entries__is_whole(void **state)
 {
 	(void)state;
@@ -456,6 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(pgdump__sample_in_any_pieces__same_contents),
 	    cmocka_unit_test(pgdump__rows_across_chunks__hashed_as_whole_rows),
+	    cmocka_unit_test(pgdump__database_in_another_encoding__names_in_utf8),
 	    cmocka_unit_test(pgdump__no_entries__is_whole),
 	    cmocka_unit_test(pgdump__entries_before_the_end_of_contents__none),
 	    cmocka_unit_test(pgdump__foreign_headers__refused_by_name),
