@@ -128,7 +128,7 @@ class Drill(StackCase):
         url = "postgresql://hdms:other@127.0.0.1:%d/hdms_db" % self.stack.ports["pgbouncer"]
         result = self.stack.lifeboat("drill", env={"LIFEBOAT_PGBOUNCER_URL": url})
         self.assertIn(result.code, (1, 2), str(result))
-        self.assertIn("pgbouncer", result.out + result.err)
+        self.assertRegex(result.out + result.err, "(?i)pgbouncer")
         self.assert_clean()
 
 

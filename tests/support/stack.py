@@ -389,13 +389,17 @@ class Stack:
         """Pids of lifeboat and whatever it started that are still there: by the mark in their environment, or,
         as servers write over theirs, by a file of this folder that they have open."""
         found = []
-        ours = {server.process.pid for server in self.servers.values()} | {os.getpid()}
+        production = {server.process.pid for server in self.servers.values()}
         place = str(self.folder) + "/"
         for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) not in ours:
-                pid = int(entry)
-                marked = self._is_marked(pid)
-                if marked or (self._has_open(pid, place) and not ours & set(ancestors(pid)[:2])):
+            pid = int(entry) if entry.isdigit() else os.getpid()
+            if pid == os.getpid() or pid in production:
+                continue
+            if self._is_marked(pid):
+                found.append(pid)
+            elif self._has_open(pid, place):
+                chain = ancestors(pid)
+                if chain[:1] != [os.getpid()] and not production & set(chain):
                     found.append(pid)
         return found
 
