@@ -13,7 +13,7 @@ enum { MAX_THREADS = 16, DEFAULT_MAX_THREADS = 4, CANCEL_POLL_MS = 100 };
 /* A frame on its way. Slots are used in turn: frame n is in slot n % slot_count. */
 struct slot {
 	uint8_t *raw;    /* filled by the producer */
-	uint8_t *packed; /* filled by a worker */
+	uint8_t *packed; /* filled by a worker; NULL unless it has been taken */
 	struct part_pipe_job job;
 	size_t packed_bytes;
 	bool done; /* compressed */
@@ -35,6 +35,10 @@ struct part_pipe {
 	uint64_t next;         /* frames that a worker has taken */
 	uint64_t tail;         /* frames written */
 	uint64_t stored_bytes;
+	/* Buffers for packed frames go round: one per worker, and one for the writer. They are
+	 * given out in the order of the frames, so the frame to write next always has one. */
+	uint8_t *spare[MAX_THREADS + 1];
+	unsigned spare_count, buffer_count;
 	bool ending; /* no more frames will come */
 	bool stop;   /* drop everything */
 	struct err failed;
@@ -66,15 +70,26 @@ static void fail(struct part_pipe *p, const struct err *err)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* The next frame to compress, or NULL when there is nothing left to do. */
+static bool can_take(const struct part_pipe *p)
+{
+	return p->next < p->head && (p->spare_count > 0 || p->buffer_count <= p->opts.threads);
+}
+
+/* The next frame to compress, with a buffer if there is one already; NULL when there is nothing
+ * left to do. */
 static struct slot *take(struct part_pipe *p)
 {
 	struct slot *s = NULL;
 	pthread_mutex_lock(&p->lock);
-	while (!p->stop && !p->ending && p->next == p->head)
+	while (!p->stop && !(p->ending && p->next == p->head) && !can_take(p))
 		pthread_cond_wait(&p->filled, &p->lock);
-	if (!p->stop && p->next < p->head)
+	if (!p->stop && p->next < p->head) {
 		s = &p->slots[p->next++ % p->slot_count];
+		if (p->spare_count > 0)
+			s->packed = p->spare[--p->spare_count];
+		else
+			p->buffer_count++;
+	}
 	pthread_mutex_unlock(&p->lock);
 	return s;
 }
@@ -154,8 +169,11 @@ static void release(struct part_pipe *p, struct slot *s)
 {
 	pthread_mutex_lock(&p->lock);
 	s->done = false;
+	p->spare[p->spare_count++] = s->packed;
+	s->packed = NULL;
 	p->tail++;
 	pthread_cond_signal(&p->freed);
+	pthread_cond_broadcast(&p->filled);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -212,6 +230,8 @@ static void free_slots(struct part_pipe *p)
 		free(p->slots[i].raw);
 		free(p->slots[i].packed);
 	}
+	for (; p->spare_count > 0; p->spare_count--)
+		free(p->spare[p->spare_count - 1]);
 	free(p->slots);
 	p->slots = NULL;
 }

@@ -12,8 +12,8 @@
  *     writer_free(w) without close                  nothing was ever there
  *
  * Frames are compressed by worker threads and written in order by one more; the calling thread only
- * waits when all slots are full. One stream may be open at a time. Memory: (threads + 2) slots of
- * about 2 x part_bytes, and a zstd context per thread.
+ * waits when all slots are full. One stream may be open at a time. Memory: 2 x threads + 3 buffers
+ * of part_bytes, and a zstd context per thread.
  */
 #ifndef LIFEBOAT_ARCHIVE_WRITER_H
 #define LIFEBOAT_ARCHIVE_WRITER_H
