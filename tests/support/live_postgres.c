@@ -30,7 +30,8 @@ static int bind_free_port(unsigned *ret_port)
 unsigned live_free_port(void)
 {
 	unsigned port;
-	CLEANUP(fd_closep) int fd = bind_free_port(&port);
+	int fd = bind_free_port(&port);
+	fd_closep(&fd);
 	return port;
 }
 
