@@ -30,6 +30,8 @@ struct rows_digest {
 void rows_digest_add(struct rows_digest *d, const void *row, size_t len);
 /* A row whose XXH3-128 was computed elsewhere. */
 void rows_digest_add_hash(struct rows_digest *d, uint64_t low, uint64_t high);
+/* Adds all rows of `more`. */
+void rows_digest_merge(struct rows_digest *d, const struct rows_digest *more);
 void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES]);
 
 /* One entry of the table of contents. Strings belong to the pgdump; NULL where the dump has none.
@@ -71,6 +73,10 @@ const struct pgdump_entry *pgdump_entries(const struct pgdump *d, size_t *ret_co
 int pgdump_copy_columns(const char *copy, char **ret, struct err *err) MUST_USE;
 /* Is it such a column list and nothing else? For one that comes from outside. */
 bool pgdump_columns_are_valid(const char *columns);
+/* Does the COPY of a TABLE DATA name another table than its own? pg_dump loads the rows of a table
+ * that is partitioned by the hash of an enum through its root, since they may belong to another
+ * partition then: only the sum over all partitions of one root (one COPY target) stays the same. */
+bool pgdump_loads_elsewhere(const struct pgdump_entry *e);
 /* "SELECT pg_catalog.setval('public.s', 42, true);" of a SEQUENCE SET. */
 int pgdump_sequence_value(const char *definition, int64_t *ret_value, bool *ret_called,
 			  struct err *err) MUST_USE;

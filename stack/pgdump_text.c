@@ -50,27 +50,70 @@ bool pgdump_columns_are_valid(const char *columns)
 	return end != NULL && *end == '\0';
 }
 
+/* The parts of "COPY schema.table (a, b) FROM stdin;"; false when it is something else. */
+struct copy_parts {
+	const char *schema, *table; /* NULL: no schema */
+	const char *columns, *end;  /* of the columns */
+};
+
+static bool split_copy(const char *copy, struct copy_parts *ret)
+{
+	struct copy_parts c = {0};
+	if (strncmp(copy, "COPY ", 5) != 0)
+		return false;
+	c.table = copy + 5;
+	const char *p = skip_identifier(c.table);
+	if (p != NULL && *p == '.') {
+		c.schema = c.table;
+		c.table = p + 1;
+		p = skip_identifier(c.table);
+	}
+	if (p == NULL || *p != ' ')
+		return false;
+	c.columns = p + 1;
+	c.end = *c.columns == '(' ? skip_columns(c.columns) : c.columns;
+	if (c.end == NULL || strncmp(c.end, " FROM stdin;", 12) != 0)
+		return false;
+	const char *rest = c.end + 12;
+	*ret = c;
+	return rest[strspn(rest, "\n")] == '\0';
+}
+
+static int foreign_copy(const char *copy, struct err *err)
+{
+	return err_set(err, ERR_CORRUPT, "not a COPY statement of pg_dump: '%.100s'", copy);
+}
+
 int pgdump_copy_columns(const char *copy, char **ret, struct err *err)
 {
-	const char *p = copy, *columns, *end;
-	if (strncmp(p, "COPY ", 5) != 0)
-		goto foreign;
-	p = skip_identifier(p + 5);
-	if (p != NULL && *p == '.')
-		p = skip_identifier(p + 1);
-	if (p == NULL || *p != ' ')
-		goto foreign;
-	columns = ++p;
-	end = *p == '(' ? skip_columns(p) : p;
-	if (end == NULL || strncmp(end, " FROM stdin;", 12) != 0)
-		goto foreign;
-	for (p = end + 12; *p == '\n'; p++)
-		continue;
-	if (*p != '\0')
-		goto foreign;
-	return str_dupn(columns, (size_t)(end - columns), ret, err);
-foreign:
-	return err_set(err, ERR_CORRUPT, "not a COPY statement of pg_dump: '%.100s'", copy);
+	struct copy_parts c;
+	if (!split_copy(copy, &c))
+		return foreign_copy(copy, err);
+	return str_dupn(c.columns, (size_t)(c.end - c.columns), ret, err);
+}
+
+/* Does the identifier at `p`, quoted or not, say `name`? */
+static bool identifier_is(const char *p, const char *name)
+{
+	const char *end = skip_identifier(p);
+	bool quoted = *p == '"';
+	if (end == NULL)
+		return false;
+	for (p += quoted, end -= quoted; p < end; p++, name++) {
+		if (*p != *name)
+			return false;
+		p += quoted && *p == '"';
+	}
+	return *name == '\0';
+}
+
+bool pgdump_loads_elsewhere(const struct pgdump_entry *e)
+{
+	struct copy_parts c;
+	if (e->copy == NULL || e->tag == NULL || !split_copy(e->copy, &c))
+		return false;
+	return !identifier_is(c.table, e->tag) ||
+	       (c.schema != NULL && e->schema != NULL && !identifier_is(c.schema, e->schema));
 }
 
 /* A string literal, '…' or E'…': behind its end, or NULL. */

@@ -74,9 +74,10 @@ int pg_table_digest(struct pg *p, const char *schema, const char *table, const c
 /* Count and digest of all large objects. */
 int pg_large_objects_digest(struct pg *p, struct rows_digest *ret, struct err *err) MUST_USE;
 
-/* Appends "keyword='value' " as libpq quotes it (PostgreSQL documentation, "Connection Strings"). */
-int pg_conninfo_put(struct buf *b, const char *keyword, const char *value,
-		    struct err *err) MUST_USE;
+/* Appends "keyword='value' " as libpq quotes it (PostgreSQL documentation, "Connection Strings").
+ */
+int pg_conninfo_put(struct buf *b, const char *keyword, const char *value, struct err *err)
+    MUST_USE;
 /* A --dbname for tools: a database may be called "a=b" or "postgresql://", so a bare name won't
  * do. A new string. */
 int pg_conninfo_dbname(const char *dbname, char **ret, struct err *err) MUST_USE;
@@ -89,21 +90,25 @@ void pg_tool_env_done(struct strlist *env);
 
 /* ---- what a server is: asked once, written into the manifest (docs/manifest.md) ---- */
 
-/* {"server_version", "server_version_num", "major", "system_identifier", "data_directory",
- *  "bootstrap_role", "encoding", "locale_provider", "collate", "ctype", "icu_locale",
- *  "icu_rules", "data_checksums", "wal_segment_bytes", "block_bytes", "in_recovery",
- *  "is_superuser", "settings": [{"name","value","source","file"} for all that is not default],
+/* {"server_version", "server_version_num", "major", "system_identifier" (text), "data_directory",
+ *  "bootstrap_role", "encoding", "locale_provider" ("libc", "icu", "builtin"), "collate", "ctype",
+ *  "icu_locale", "icu_rules", "collation_version", "data_checksums", "wal_segment_bytes",
+ *  "block_bytes", "in_recovery", "is_superuser", "settings": [{"name","value","source","file"} for
+ *  all that configuration files, command line and environment set],
  *  "missing": ["role passwords", "configuration files", …]: what this role can't take, each as
- *  {"what","why"} } */
+ *  {"what","why"} }. Encoding and locale are template0's, so initdb's. What this role may not see
+ *  is null. */
 int pg_describe_server(struct pg *p, json_t **ret, struct err *err) MUST_USE;
-/* [{"name","owner","encoding","collate","ctype","locale_provider","icu_locale",
- *   "collation_version","is_template","allow_connections","connection_limit","tablespace","bytes",
- *   "extensions":[{"name","version"}],"large_objects":n}] ; what needs a connection to each
- * database is filled by pg_describe_database */
+/* [{"name","owner","encoding","collate","ctype","locale_provider","icu_locale","icu_rules",
+ *   "collation_version","is_template","allow_connections","connection_limit","invalid","tablespace",
+ *   "bytes", "extensions":[{"name","version"}],"large_objects":n}] ; what needs a connection to
+ * each database is filled by pg_describe_database. A database whose DROP was interrupted is
+ * "invalid" and allows no connections. */
 int pg_list_databases(struct pg *p, json_t **ret, struct err *err) MUST_USE;
-/* Fills "extensions", "large_objects", "counts": {"table","index","constraint","trigger",
- * "sequence","function","view","materialized_view","type","policy","rule"} (user objects) and
- * "row_security_tables": tables that this role can't dump because of policies. */
+/* Fills "extensions", "large_objects", "large_objects_unreadable", "counts": {"table","index",
+ * "constraint","trigger","sequence","function","view","materialized_view","type","policy","rule"}
+ * (user objects), "row_security_tables": tables that this role can't dump because of policies, and
+ * "unreadable_tables": tables and sequences that it has no right to read, as "schema.table". */
 int pg_describe_database(struct pg *p, json_t *database, struct err *err) MUST_USE;
 /* {"counts": …} alone, for the proof. */
 int pg_count_objects(struct pg *p, json_t **ret, struct err *err) MUST_USE;

@@ -143,6 +143,9 @@ int pg_describe_server(struct pg *p, json_t **ret, struct err *err)
 	CLEANUP(freep) char *sql = NULL;
 	CLEANUP(json_freep) json_t *server = NULL;
 	json_t *settings = NULL, *missing = NULL;
+	if (pg_server_major(p) < PG_OLDEST_MAJOR)
+		return err_set(err, ERR_FAILED, "PostgreSQL %u is too old: %d to 18 are supported",
+			       pg_server_major(p), PG_OLDEST_MAJOR);
 	if (str_printf(&sql, err,
 		       "SELECT current_setting('server_version') AS server_version, "
 		       "current_setting('server_version_num')::int AS server_version_num, "

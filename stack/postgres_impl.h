@@ -4,7 +4,7 @@
 
 #include "stack/postgres.h"
 
-enum { PG_DEFAULT_PORT = 5432, PG_DEFAULT_TIMEOUT_MS = 20000 };
+enum { PG_DEFAULT_TIMEOUT_MS = 20000, PG_OLDEST_MAJOR = 13 };
 
 struct pg {
 	PGconn *conn;

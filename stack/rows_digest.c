@@ -17,6 +17,13 @@ void rows_digest_add(struct rows_digest *d, const void *row, size_t len)
 	rows_digest_add_hash(d, h.low64, h.high64);
 }
 
+void rows_digest_merge(struct rows_digest *d, const struct rows_digest *more)
+{
+	d->rows += more->rows;
+	d->low += more->low;
+	d->high += more->high + (d->low < more->low ? 1 : 0);
+}
+
 void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES])
 {
 	snprintf(out, ROWS_DIGEST_BYTES, "%016" PRIx64 "%016" PRIx64, d->high, d->low);

@@ -95,10 +95,7 @@ static void compare(const char *dump_url, const char *ask_url, const char *db, s
 		} else if (strcmp(e[i].desc, "SEQUENCE SET") == 0) {
 			compare_sequence(p, &e[i]);
 		} else if (strcmp(e[i].desc, "BLOBS") == 0) {
-			dumped.rows += e[i].data.rows;
-			dumped.high +=
-			    e[i].data.high + (dumped.low + e[i].data.low < dumped.low ? 1 : 0);
-			dumped.low += e[i].data.low;
+			rows_digest_merge(&dumped, &e[i].data);
 		}
 	}
 	assert_true(tables >= min_tables);
@@ -250,9 +247,23 @@ static void pg_count_objects__restored_copy__same_counts(void **state)
 	CLEANUP(pgdump_freep) struct pgdump *d = dump_of(super_url, "odd");
 	size_t count;
 	const struct pgdump_entry *e = pgdump_entries(d, &count);
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(e[i].desc, "TABLE DATA") == 0)
+	struct rows_digest before = {0}, after = {0};
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(e[i].desc, "TABLE DATA") != 0)
+			continue;
+		if (!pgdump_loads_elsewhere(&e[i])) {
 			compare_table(copy, &e[i]);
+			continue;
+		}
+		/* Partitions by the hash of an enum: rows move among them, the sum stays. */
+		struct rows_digest one = {0};
+		assert_memory_equal(e[i].tag, "hashed_", 7);
+		ASSERT_OK(pg_table_digest(copy, e[i].schema, e[i].tag, "(e, n)", &one, &err));
+		rows_digest_merge(&before, &e[i].data);
+		rows_digest_merge(&after, &one);
+	}
+	assert_int_equal(before.rows, 27);
+	assert_memory_equal(&before, &after, sizeof before);
 }
 
 int main(void)

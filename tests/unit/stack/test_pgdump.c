@@ -386,6 +386,10 @@ static void rows_digest__sum_overflows__carries(void **state)
 	assert_int_equal(d.low, 1);
 	assert_int_equal(d.high, 0);
 	assert_int_equal(d.rows, 1);
+	rows_digest_merge(&d, &(struct rows_digest){.rows = 5, .low = UINT64_MAX, .high = 7});
+	assert_int_equal(d.low, 0);
+	assert_int_equal(d.high, 8);
+	assert_int_equal(d.rows, 6);
 }
 
 static void assert_columns(const char *copy, const char *columns)
@@ -437,6 +441,30 @@ static void pgdump_copy_columns__other_text__corrupt(void **state)
 	assert_false(pgdump_columns_are_valid("a"));
 	assert_false(pgdump_columns_are_valid("()"));
 	assert_true(pgdump_columns_are_valid(""));
+}
+
+static void pgdump_loads_elsewhere__rows_through_a_root__seen(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *schema, *tag, *copy;
+		bool elsewhere;
+	} cases[] = {
+	    {"public", "t", "COPY public.t (a) FROM stdin;\n", false},
+	    {"public", "t_1", "COPY public.t (a) FROM stdin;\n", true},
+	    {"public", "t", "COPY public.t_1 (a) FROM stdin;\n", true},
+	    {"a", "t", "COPY b.t  FROM stdin;\n", true},
+	    {"a.b", "c\"d", "COPY \"a.b\".\"c\"\"d\" (a) FROM stdin;\n", false},
+	    {"a.b", "c\"d", "COPY \"a.b\".\"c\"\"\" (a) FROM stdin;\n", true},
+	    {NULL, "t", "COPY t (a) FROM stdin;\n", false},
+	    {"public", "t", NULL, false},
+	    {"public", NULL, "COPY public.t (a) FROM stdin;\n", false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(
+		    pgdump_loads_elsewhere(&(struct pgdump_entry){
+			.schema = cases[i].schema, .tag = cases[i].tag, .copy = cases[i].copy}),
+		    cases[i].elsewhere);
 }
 
 static void assert_sequence(const char *text, int64_t value, bool called)
@@ -504,6 +532,7 @@ int main(void)
 	    cmocka_unit_test(rows_digest__sum_overflows__carries),
 	    cmocka_unit_test(pgdump_copy_columns__statements_of_pg_dump__the_list),
 	    cmocka_unit_test(pgdump_copy_columns__other_text__corrupt),
+	    cmocka_unit_test(pgdump_loads_elsewhere__rows_through_a_root__seen),
 	    cmocka_unit_test(pgdump_sequence_value__statements_of_pg_dump__value),
 	    cmocka_unit_test(pgdump_sequence_value__other_text__corrupt),
 	};
