@@ -64,7 +64,7 @@ char *scratch_read(const char *dir, const char *name)
 {
 	struct err err = ERR_INIT;
 	struct buf b;
-	char *path = scratch_path(dir, "%s", name), *text;
+	char *path = scratch_path(dir, "%s", name), *text = NULL;
 	buf_init(&b, 64 << 20);
 	if (file_read_all(path, &b, &err) < 0 || buf_take(&b, &text, &err) < 0)
 		fail_msg("%s", err.msg);

@@ -135,7 +135,7 @@ static void volume__memory_runs_out__the_next_run_sweeps_it_and_works(void **sta
 		fail_alloc_off();
 		check_end(done, &err);
 		struct engine *e;
-		bool exists;
+		bool exists = false;
 		err_clear(&err);
 		if (engine_open(&opts, &e, &err) < 0 || engine_sweep(e, false, &swept, &err) < 0 ||
 		    engine_volume_exists(e, "v", &exists, &err) < 0 ||
