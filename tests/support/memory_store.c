@@ -21,6 +21,8 @@ struct memory_store {
 	unsigned slow_ms;
 	atomic_uint fail_write, fail_read; /* calls until one fails, plus one; 0: never */
 	atomic_uint gets, open_puts;
+	atomic_uint until_write, until_read; /* calls of what follows; as above */
+	void (*at_write)(void), (*at_read)(void);
 };
 
 /* A test without memory has nothing to say. */
@@ -104,6 +106,28 @@ static bool fails(atomic_uint *left)
 	return n == 1;
 }
 
+void memory_store_at_write(struct memory_store *m, unsigned nth, void (*fn)(void))
+{
+	m->at_write = fn;
+	atomic_store(&m->until_write, nth);
+}
+
+void memory_store_at_read(struct memory_store *m, unsigned nth, void (*fn)(void))
+{
+	m->at_read = fn;
+	atomic_store(&m->until_read, nth);
+}
+
+/* Counts down to the call that is the one, and stops there. */
+static void remind(atomic_uint *left, void (*fn)(void))
+{
+	unsigned n = atomic_load(left);
+	if (n > 0)
+		atomic_store(left, n - 1);
+	if (n == 1)
+		fn();
+}
+
 /* ---- put ---- */
 
 struct put {
@@ -119,6 +143,7 @@ static int put_write(void *self, const uint8_t *data, size_t len, struct err *er
 		struct timespec t = {.tv_nsec = p->m->slow_ms * 1000000L};
 		nanosleep(&t, NULL);
 	}
+	remind(&p->m->until_write, p->m->at_write);
 	if (fails(&p->m->fail_write))
 		return err_set(err, ERR_NOSPACE, "the store in memory is full");
 	return buf_append(&p->data, data, len, err);
@@ -127,6 +152,7 @@ static int put_write(void *self, const uint8_t *data, size_t len, struct err *er
 static int put_close(void *self, struct err *err)
 {
 	struct put *p = self;
+	remind(&p->m->until_write, p->m->at_write);
 	if (fails(&p->m->fail_write))
 		return err_set(err, ERR_NOSPACE, "the store in memory is full");
 	memory_store_set(p->m, p->name, p->data.data, p->data.len);
@@ -164,6 +190,7 @@ struct get {
 static int get_read(void *self, uint8_t *buf, size_t cap, size_t *ret_n, struct err *err)
 {
 	struct get *g = self;
+	remind(&g->m->until_read, g->m->at_read);
 	if (fails(&g->m->fail_read))
 		return err_set(err, ERR_IO, "the store in memory can't be read");
 	size_t n = g->left < cap ? g->left : cap;

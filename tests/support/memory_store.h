@@ -18,6 +18,9 @@ const uint8_t *memory_store_bytes(const struct memory_store *m, const char *name
 void memory_store_set(struct memory_store *m, const char *name, const void *data, size_t len);
 void memory_store_fail_write(struct memory_store *m, unsigned nth);
 void memory_store_fail_read(struct memory_store *m, unsigned nth);
+/* Calls fn at the nth write, in whatever thread that is; 0: never. Closing is a write too. */
+void memory_store_at_write(struct memory_store *m, unsigned nth, void (*fn)(void));
+void memory_store_at_read(struct memory_store *m, unsigned nth, void (*fn)(void));
 /* Reads hand out at most so many bytes at a time; 0: no limit. */
 void memory_store_chop_reads(struct memory_store *m, size_t bytes);
 /* Each write takes so long. */

@@ -5,6 +5,7 @@
 #include "tests/support/small_archive.h"
 
 #include <stdio.h>
+#include "base/clock.h"
 
 enum { STREAM_BYTES = 600 };
 
@@ -254,6 +255,72 @@ static void store__whose_nth_read_fails__is_an_error_and_no_damage(void **state)
 	assert_true(nth > 20);
 }
 
+/* ---- cancelled at any time ---- */
+
+/* From the nth call of the store on, the signal counts; the flag itself can't be taken back. */
+static void writer__cancelled_at_any_write__leaves_nothing(void **state)
+{
+	(void)state;
+	size_t len;
+	unsigned nth = 1, cancelled = 0;
+	cancel_hold();
+	cancel_request(15);
+	for (;; nth++) {
+		struct err err = ERR_INIT;
+		const uint8_t *before = memory_store_bytes(memory, SMALL_OBJECT, &len);
+		memory_store_slow_writes(memory, 1);
+		memory_store_at_write(memory, nth, cancel_release);
+		int rc = write_all(&err);
+		bool released = cancel_check(&err) < 0;
+		memory_store_at_write(memory, 0, NULL);
+		assert_int_equal(memory_store_open_puts(memory), 0);
+		if (released)
+			cancel_hold();
+		if (rc < 0) {
+			assert_int_equal(err.code, ERR_CANCELLED);
+			assert_string_equal(err.msg, "cancelled by SIGTERM");
+			assert_ptr_equal(memory_store_bytes(memory, SMALL_OBJECT, &len), before);
+			cancelled++;
+		}
+		if (!released)
+			break;
+	}
+	assert_true(cancelled > 3 && nth > 8);
+}
+
+static void reader__cancelled_at_any_read__says_so(void **state)
+{
+	(void)state;
+	unsigned nth = 1, cancelled = 0;
+	memory_store_chop_reads(memory, 200);
+	for (;; nth++) {
+		struct err err = ERR_INIT, ignored = ERR_INIT;
+		struct reader_report report;
+		struct buf got;
+		unsigned members = 0;
+		struct reader *r = NULL;
+		buf_init(&got, 1 << 20);
+		memory_store_at_read(memory, nth, cancel_release);
+		bool good_read = reader_open(store, SMALL_OBJECT, &r, &err) == 0 &&
+				 small_read_stream(r, SMALL_STREAM, &got, &err) == 0 &&
+				 reader_members(r, "", check_member, &members, &err) == 0 &&
+				 reader_verify(r, totals.sha256, NULL, NULL, &report, &err) == 0;
+		bool released = cancel_check(&ignored) < 0;
+		memory_store_at_read(memory, 0, NULL);
+		if (released)
+			cancel_hold();
+		reader_free(r);
+		buf_done(&got);
+		if (!good_read) {
+			assert_int_equal(err.code, ERR_CANCELLED);
+			cancelled++;
+		}
+		if (!released)
+			break;
+	}
+	assert_true(cancelled > 3 && nth > 20);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -264,6 +331,9 @@ int main(void)
 	    TEST(archive__with_a_byte_changed__is_found_out),
 	    TEST(store__whose_nth_write_fails__gets_no_archive),
 	    TEST(store__whose_nth_read_fails__is_an_error_and_no_damage),
+	    /* Last: from here on the flag is set, and held. */
+	    TEST(writer__cancelled_at_any_write__leaves_nothing),
+	    TEST(reader__cancelled_at_any_read__says_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
