@@ -93,7 +93,7 @@ static bool take_module_kind(struct rdb *r, uint64_t kind)
 static int take_step(struct rdb *r, const uint8_t *p, size_t n)
 {
 	uint8_t what = r->module_value != 0 ? r->module_value : *r->step;
-	uint64_t len;
+	uint64_t len = 0;
 	struct rdb_string s = {0};
 	int used;
 	switch (what) {

@@ -30,7 +30,7 @@ bool redisdoor_field(const char *info, const char *field, char *out, size_t cap)
 	const char *value = find_field(info, field, &len);
 	if (len >= cap)
 		len = cap - 1;
-	if (len > 0)
+	if (value != NULL)
 		memcpy(out, value, len);
 	out[len] = '\0';
 	return value != NULL;
