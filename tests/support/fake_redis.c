@@ -33,10 +33,15 @@ static int read_request(FILE *in, char *out, size_t cap)
 	return 0;
 }
 
-static int put(int fd, const char *p, size_t left, size_t piece)
+static int put(struct fake_redis *f, int fd, const char *p, size_t left, size_t piece)
 {
 	while (left > 0) {
 		size_t n = piece > 0 && piece < left ? piece : left;
+		if (f->cut_after > 0 && f->sent + n > f->cut_after)
+			n = f->cut_after - f->sent;
+		if (n == 0)
+			return -1;
+		f->sent += n;
 		if (send(fd, p, n, MSG_NOSIGNAL) != (ssize_t)n)
 			return -1;
 		p += n;
@@ -48,15 +53,17 @@ static int put(int fd, const char *p, size_t left, size_t piece)
 	return 0;
 }
 
-static int answer(int fd, const struct fake_rule *rule)
+static int answer(struct fake_redis *f, int fd, const struct fake_rule *rule)
 {
+	if (++f->answers == f->call_at)
+		f->call();
 	char head[32] = "";
 	const char *tail = rule->bulk ? "\r\n" : "";
 	if (rule->bulk)
 		snprintf(head, sizeof head, "$%zu\r\n", strlen(rule->reply));
-	if (put(fd, head, strlen(head), 0) < 0 ||
-	    put(fd, rule->reply, strlen(rule->reply), rule->piece) < 0 ||
-	    put(fd, tail, strlen(tail), 0) < 0)
+	if (put(f, fd, head, strlen(head), 0) < 0 ||
+	    put(f, fd, rule->reply, strlen(rule->reply), rule->piece) < 0 ||
+	    put(f, fd, tail, strlen(tail), 0) < 0)
 		return -1;
 	return rule->hang_up ? -1 : 0;
 }
@@ -89,7 +96,7 @@ static void *serve(void *self)
 		int n = snprintf(f->seen + seen, sizeof f->seen - seen, "%s\n", request);
 		seen += n > 0 && (size_t)n < sizeof f->seen - seen ? (size_t)n : 0;
 		struct fake_rule *rule = find_rule(f, request);
-		if (answer(fd, rule != NULL ? rule : &unknown) < 0)
+		if (answer(f, fd, rule != NULL ? rule : &unknown) < 0)
 			break;
 	}
 	if (in != NULL)

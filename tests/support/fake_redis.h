@@ -32,6 +32,12 @@ struct fake_redis {
 	size_t count;
 	char url[64];
 	char seen[8192]; /* requests, a line each */
+	/* Set between start and the first connection: */
+	size_t cut_after; /* hang up when so many bytes went out; 0: never */
+	unsigned call_at; /* call `call` before this answer, counted from 1; 0: never */
+	void (*call)(void);
+	size_t sent;
+	unsigned answers;
 };
 
 void fake_redis_start(struct fake_redis *f, struct fake_rule *rules, size_t count);
