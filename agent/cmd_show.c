@@ -136,7 +136,8 @@ int cmd_show(struct app *app, struct err *err)
 	const struct backup *b;
 	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0 ||
 	    job_find(j, cli_arg(app->cli, 0), &b, err) < 0 ||
-	    reader_open(j->store, b->archive, &r, err) < 0)
+	    reader_open(j->store, b->archive, &r, err) < 0 ||
+	    catalog_check_manifest(b, reader_manifest(r), err) < 0)
 		return -1;
 	const json_t *manifest = reader_manifest(r);
 	const json_t *components = json_object_get(manifest, "components");

@@ -28,6 +28,8 @@ static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, 
 	if (rc == 0)
 		rc = reader_open(j->store, b->archive, &r, err);
 	if (rc == 0)
+		rc = catalog_check_manifest(b, reader_manifest(r), err);
+	if (rc == 0)
 		rc = reader_verify(r, b->sha256, seen, &w, &report, err);
 	progress_free(j->progress);
 	j->progress = NULL;

@@ -302,8 +302,30 @@ static int database_count(struct redisdoor *r, unsigned *ret, struct err *err)
 	return 0;
 }
 
-static int prove_counts(struct sandbox *sb, struct redisdoor *r, struct report *rep,
-			struct err *err)
+/* The dump was counted when it was taken; what the manifest says must still be so. */
+static int compare_manifest(const json_t *section, const struct rdb_summary *sum,
+			    struct report *rep, struct err *err)
+{
+	const json_t *listed = json_object_get(json_object_get(section, "rdb"), "databases");
+	if (report_compare_u64(rep, "redis", "redis", "databases in the manifest", sum->databases,
+			       json_array_size(listed), err) < 0)
+		return -1;
+	for (size_t i = 0; i < sum->databases && i < json_array_size(listed); i++) {
+		const json_t *db = json_array_get(listed, i);
+		char where[64];
+		snprintf(where, sizeof where, "redis database %u", sum->db[i].number);
+		if (report_compare_u64(rep, "redis", where, "keys in the manifest", sum->db[i].keys,
+				       json_u64_or(db, "keys", 0), err) < 0 ||
+		    report_compare_u64(rep, "redis", where, "expiring keys in the manifest",
+				       sum->db[i].expiring, json_u64_or(db, "expiring", 0),
+				       err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int prove_counts(struct sandbox *sb, const json_t *section, struct redisdoor *r,
+			struct report *rep, struct err *err)
 {
 	unsigned count;
 	if (database_count(r, &count, err) < 0)
@@ -325,6 +347,8 @@ static int prove_counts(struct sandbox *sb, struct redisdoor *r, struct report *
 					 "the dump has values of a type that is not known here, so "
 					 "its keys can't be counted",
 					 err);
+	if (compare_manifest(section, sum, rep, err) < 0)
+		return -1;
 	for (size_t i = 0; i < sum->databases; i++) {
 		static const struct held nothing;
 		unsigned n = sum->db[i].number;
@@ -347,12 +371,11 @@ static int prove(struct sandbox *sb, const json_t *section, struct report *rep, 
 {
 	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
 	CLEANUP(freep) char *pong = NULL;
-	(void)section;
 	if (connect_ready(sb, &r, err) < 0 ||
 	    redisdoor_command(r, &pong, err, 1, (const char *const[]){"PING"}) < 0 ||
 	    report_compare(rep, "redis", "redis", "PING", "PONG", pong, err) < 0)
 		return -1;
-	return prove_counts(sb, r, rep, err);
+	return prove_counts(sb, section, r, rep, err);
 }
 
 /* ---- the negative control ---- */
@@ -409,7 +432,7 @@ static int control(struct sandbox *sb, const json_t *section, struct report *rep
 		if (!fault_skips("negative-control") &&
 		    redisdoor_command(r, &gone, err, 2, (const char *const[]){"DEL", key}) < 0)
 			return -1;
-		return prove_counts(sb, r, rep, err);
+		return prove_counts(sb, section, r, rep, err);
 	}
 	return 0;
 }

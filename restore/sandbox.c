@@ -22,6 +22,8 @@ int sandbox_open(const struct restore_job *job, const char *suffix, struct sandb
 	if (reader_open(job->store, job->backup->archive, &sb->reader, err) < 0)
 		return err_wrap(err, "archive '%s'", job->backup->archive);
 	sb->manifest = reader_manifest(sb->reader);
+	if (catalog_check_manifest(job->backup, sb->manifest, err) < 0)
+		return -1;
 	*ret = sb;
 	sb = NULL;
 	return 0;

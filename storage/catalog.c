@@ -447,3 +447,14 @@ int catalog_orphans(struct store *s, const char *stack, struct store_objects *re
 	orphans = NULL;
 	return 0;
 }
+
+int catalog_check_manifest(const struct backup *b, const json_t *manifest, struct err *err)
+{
+	const char *stack = json_str_or(b->sidecar_json, "stack", "");
+	const char *its_stack = json_str_or(manifest, "stack", "");
+	const char *its_id = json_str_or(manifest, "id", "");
+	if (strcmp(its_id, b->id) == 0 && strcmp(its_stack, stack) == 0)
+		return 0;
+	return err_set(err, ERR_CORRUPT, "'%s' holds backup '%s' of stack '%s', not '%s' of '%s'",
+		       b->archive, its_id, its_stack, b->id, stack);
+}

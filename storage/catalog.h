@@ -51,6 +51,10 @@ void catalog_done(struct catalog *c);
 int catalog_find(const struct catalog *c, const char *which, const struct backup **ret,
 		 struct err *err) MUST_USE;
 
+/* Is this manifest, read out of b's archive, b's own? ERR_CORRUPT says whose it is. */
+int catalog_check_manifest(const struct backup *b, const json_t *manifest, struct err *err)
+    MUST_USE;
+
 /* A new id: UTC time and a random tail. */
 int catalog_new_id(int64_t wall_ms, char out[32], struct err *err) MUST_USE;
 bool catalog_id_is_valid(const char *id);
