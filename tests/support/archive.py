@@ -12,6 +12,8 @@ from pathlib import Path
 
 SKIPPABLE_MAGIC = 0x184D2A5E  # zstd_seekable_compression_format.md: "Skippable_Magic_Number"
 SEEKABLE_MAGIC = 0x8F92EAB1
+SEAL_HEAD = struct.pack("<II", 0x184D2A5D, 40) + b"lifeboat"  # a skippable frame with the SHA-256 of what is before
+NO_CONTENT = 0x51D8E999  # low half of XXH64 of nothing
 
 
 class Frame:
@@ -56,18 +58,33 @@ def parse_seek_table(data):
     return frames, begin
 
 
+def entry_of(stored, raw_bytes):
+    """A frame's line in the seek table; its checksum is also its last four bytes."""
+    return len(stored), raw_bytes, struct.unpack("<I", stored[-4:])[0]
+
+
+def sealed(frames, entries):
+    """Frames, the seal over them, and the table of both."""
+    data = b"".join(frames)
+    seal = SEAL_HEAD + hashlib.sha256(data).digest()
+    return data + seal + seek_table(list(entries) + [(len(seal), 0, NO_CONTENT)])
+
+
 class Archive:
-    """The archive of one backup in a stack's store, and its sidecar."""
+    """The archive of one backup in a stack's store, and its sidecar. .frames are those with content."""
 
     def __init__(self, stack, backup_id=None):
-        pattern = "*%s.tar.zst" % (backup_id or "")
-        found = sorted(Path(stack.store).glob(pattern))
+        found = sorted(Path(stack.store).glob("*%s.tar.zst" % (backup_id or "")))
         assert found, "no archive in the store"
         self.path = found[-1]
         self.sidecar = self.path.with_name(self.path.name[:-len(".tar.zst")] + ".json")
         self.data = self.path.read_bytes()
         self.original = (self.data, self.sidecar.read_bytes())
-        self.frames, self.table_begin = parse_seek_table(self.data)
+        frames, self.table_begin = parse_seek_table(self.data)
+        self.seal = frames.pop()
+        assert self.data[self.seal.offset:][:16] == SEAL_HEAD and self.seal.raw == 0
+        assert self.data[self.seal.offset + 16:][:32] == hashlib.sha256(self.data[:self.seal.offset]).digest()
+        self.frames = frames
 
     def restore(self):
         self.path.write_bytes(self.original[0])
@@ -97,47 +114,51 @@ class Archive:
             side["bytes"], side["sha256"] = len(data), hashlib.sha256(data).hexdigest()
         self.sidecar.write_text(json.dumps(side))
 
+    def entries(self):
+        return [(f.stored, f.raw, f.checksum) for f in self.frames]
+
+    def with_entries(self, entries):
+        """The same frames and seal under another table."""
+        return self.data[:self.table_begin] + seek_table(entries)
+
     def rebuilt(self, change):
-        """The archive's bytes with change(number, content) → content of that frame; NULL change keeps it."""
+        """With change(number, content) → content of each frame; seal and table agree, the index may not."""
         frames, entries = [], []
         for number in range(len(self.frames)):
             content = self.content(number)
             changed = change(number, content)
-            stored = self.stored(number) if changed == content else pack(changed)
-            frames.append(stored)
-            entries.append((len(stored), len(changed), struct.unpack("<I", stored[-4:])[0]))
-        return b"".join(frames) + seek_table(entries)
+            frames.append(self.stored(number) if changed == content else pack(changed))
+            entries.append(entry_of(frames[-1], len(changed)))
+        return sealed(frames, entries)
 
-    def rewritten(self, edit):
-        """The same archive made anew from its members, each a frame: edit(list of (TarInfo, bytes)) → list.
-        The manifest's index of frames no longer fits unless edit takes care of it."""
-        members = [(info, self.tar().extractfile(info).read() if info.isreg() else b"") for info in self.tar()]
-        frames, entries = [], []
-        out = edit(members)
-        for number, (info, data) in enumerate(out):
-            info.size = len(data)
-            block = info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % 512)
-            if number == len(out) - 1:
-                block += bytes(1024)
-            stored = pack(block)
-            frames.append(stored)
-            entries.append((len(stored), len(block), struct.unpack("<I", stored[-4:])[0]))
-        return b"".join(frames) + seek_table(entries)
+    def forged(self, change, edit=lambda manifest: None):
+        """With change(number, content) → content of each frame but the manifest's, and edit(manifest), which
+        may return bytes to stand in its place; index, seal and table agree with what is there: only what a
+        reader thinks of the content itself can give it away."""
+        manifest = self.manifest()
+        contents = [change(n, self.content(n)) for n in range(len(self.frames) - 1)]
+        stored = [self.stored(n) if self.content(n) == c else pack(c) for n, c in enumerate(contents)]
+        offset, frames = 0, []
+        for content, one in zip(contents, stored):
+            frames.append([offset, len(one), len(content)])
+            offset += len(one)
+        streams = {stream["name"] for stream in manifest["streams"]}
+        members = []
+        with tarfile.open(fileobj=io.BytesIO(b"".join(contents) + bytes(1024))) as tar:
+            for info in tar:
+                kind = {tarfile.REGTYPE: "f", tarfile.DIRTYPE: "d", tarfile.SYMTYPE: "l", tarfile.LNKTYPE: "h"}[info.type]
+                if info.name.rsplit("/", 1)[0] not in streams:
+                    digest = hashlib.sha256(tar.extractfile(info).read()).hexdigest() if kind == "f" else None
+                    members.append([info.name, kind, info.size, digest, info.offset])
+        manifest["frames"], manifest["members"] = frames, members
+        changed = edit(manifest)
+        text = changed if isinstance(changed, bytes) else json.dumps(manifest).encode()
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(text)
+        last = info.tobuf(tarfile.USTAR_FORMAT) + text + bytes(-len(text) % 512) + bytes(1024)
+        stored.append(pack(last))
+        return sealed(stored, [entry_of(s, len(c)) for s, c in zip(stored, contents + [last])])
 
     def with_manifest(self, edit):
-        """Changes the manifest, which is in the last frame, and nothing else."""
-        def change(number, content):
-            if number != len(self.frames) - 1:
-                return content
-            begin = content.index(b"manifest.json")
-            assert begin >= 0
-            with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-                info = tar.getmember("manifest.json")
-                head = content[:info.offset]
-                text = tar.extractfile(info).read()
-            manifest = json.loads(text)
-            manifest = edit(manifest) or manifest
-            data = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
-            info.size = len(data)
-            return head + info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % 512) + bytes(1024)
-        return self.rebuilt(change)
+        """Changes the manifest and nothing else."""
+        return self.forged(lambda number, content: content, edit)

@@ -52,8 +52,11 @@ class StackCase(unittest.TestCase):
         return words
 
     def volumes_state(self):
-        """Which volumes there are; what production itself writes into its own changes by the minute."""
-        return sorted(p.name for p in self.stack.volumes.iterdir())
+        """Which volumes there are, and the agent's marks on them (its empty folders for marks may stay). What
+        production writes into its own changes by the minute."""
+        marks = self.stack.volumes / ".lifeboat"
+        return sorted([p.name for p in self.stack.volumes.iterdir() if p != marks]
+                      + [str(p.relative_to(self.stack.volumes)) for p in marks.rglob("*") if p.is_file()])
 
     def visible(self):
         return self.stack.lifeboat("list", "--json", expect=0).json
