@@ -1,5 +1,5 @@
-/* A folder of a test's own under TMPDIR or /tmp, which may be a small file system to be filled up.
- * Failures end the test program. */
+/* A folder of a test's own under TMPDIR, /dev/shm or /tmp, which may be a small file system to be
+ * filled up. Failures end the test program. */
 #ifndef LIFEBOAT_TESTS_TEMP_DIR_H
 #define LIFEBOAT_TESTS_TEMP_DIR_H
 
