@@ -69,6 +69,8 @@ def unpacked(suite):
     root, part = cache / suite, cache / (suite + ".part")
     if root.exists():
         return root
+    if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
+        raise Wrong("must be root, and mmdebstrap must be installed")
     cache.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(part, ignore_errors=True)
     print("unpacking %s" % suite, flush=True)

@@ -373,6 +373,94 @@ static void redisdoor_bgsave__another_server_answers__is_a_failure(void **state)
 	assert_non_null(strstr(err.msg, "was restarted during the save"));
 }
 
+/* ---- what there is, what could go wrong ---- */
+
+static void redisdoor_describe__lost_replica_of_a_cluster__says_what_is_missing(void **state)
+{
+	(void)state;
+	struct fake_rule rules[] = {
+	    {.request = "INFO server",
+	     .reply =
+		 "redis_version:7.2.4\r\nvalkey_version:9.1.2\r\nserver_mode:cluster\r\n" RUN_ID,
+	     .bulk = 1},
+	    {.request = "INFO modules",
+	     .reply = "# Modules\r\nmodule:name=bf,ver=1\r\nmodule:name=json,ver=2\r\n",
+	     .bulk = 1},
+	    {.request = "INFO",
+	     .reply = "role:slave\r\nmaster_link_status:down\r\nused_memory:77\r\n"
+		      "db_nonsense:1\r\ndb0:keys=3,expires=2,avg_ttl=1\r\ndb12:keys=4\r\n",
+	     .bulk = 1},
+	    {.request = "CONFIG", .reply = "-ERR unknown command 'CONFIG'\r\n"}};
+	struct fake_redis f;
+	struct err err = ERR_INIT;
+	CLEANUP(json_freep) json_t *j = NULL;
+	CLEANUP(freep) char *text = NULL;
+	fake_redis_start(&f, rules, COUNT(rules));
+	struct redisdoor *r = open_fake(&f);
+	if (redisdoor_describe(r, &j, &err) < 0)
+		fail_msg("%s", err.msg);
+	redisdoor_free(r);
+	fake_redis_stop(&f);
+	json_t *missing = json_object_get(j, "missing");
+	assert_int_equal(json_array_size(missing), 3);
+	assert_non_null(strstr(json_str_or(json_array_get(missing, 0), "why", ""),
+			       "refused CONFIG GET: ERR unknown command"));
+	json_object_del(j, "missing");
+	assert_int_equal(json_text(j, false, &text, &err), 0);
+	assert_string_equal(
+	    text,
+	    "{\"server\":\"valkey\",\"version\":\"9.1.2\",\"major\":9,\"run_id\":\"\","
+	    "\"role\":\"slave\",\"mode\":\"cluster\",\"config_file\":\"\",\"executable\":\"\","
+	    "\"config\":{},\"databases\":[{\"number\":0,\"keys\":3,\"expiring\":2},"
+	    "{\"number\":12,\"keys\":4,\"expiring\":0}],\"persistence\":{\"used_memory\":77,"
+	    "\"rdb_last_bgsave_status\":\"\",\"aof_last_bgrewrite_status\":\"\","
+	    "\"aof_last_write_status\":\"\"},\"modules\":[\"bf\",\"json\"]}");
+}
+
+static void redisdoor_risk__states_of_a_server__are_judged(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *info;
+		uint64_t free_bytes;
+		const char *bgsave, *stream;
+	} cases[] = {
+	    {"loading:0\r\nrdb_last_bgsave_status:ok\r\nused_memory_dataset:1048576\r\n", 2 << 20,
+	     NULL, NULL},
+	    {"loading:0\r\nused_memory_dataset:10485760\r\n", 11 << 20,
+	     "11 MiB are free under '/', and a save may need 12 MiB", "11 MiB are free under '/'"},
+	    {"loading:0\r\nused_memory_dataset:10485760\r\n", UINT64_MAX, NULL, NULL},
+	    {"loading:1\r\n", UINT64_MAX, "still loading", NULL},
+	    {"rdb_last_bgsave_status:err\r\n", UINT64_MAX, "last save failed", NULL},
+	    {"used_memory_rss:9437184\r\ntotal_system_memory:10485760\r\n", UINT64_MAX, NULL, NULL},
+	    {"used_memory_rss:9437185\r\ntotal_system_memory:10485760\r\n", UINT64_MAX,
+	     "the server uses 9 of 10 MiB of memory", NULL},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct fake_rule rules[] = {
+		    HELLO,
+		    DIR,
+		    {.request = "CONFIG GET repl-diskless-sync",
+		     .reply = "*2\r\n$18\r\nrepl-diskless-sync\r\n$2\r\nno\r\n"},
+		    {.request = "INFO", .reply = cases[i].info, .bulk = 1}};
+		struct fake_redis f;
+		struct err err = ERR_INIT;
+		fake_redis_start(&f, rules, COUNT(rules));
+		struct redisdoor *r = open_fake(&f);
+		for (int stream = 0; stream < 2; stream++) {
+			const char *got = "", *want = stream ? cases[i].stream : cases[i].bgsave;
+			int rc = stream ? redisdoor_stream_risk(r, cases[i].free_bytes, &got, &err)
+					: redisdoor_bgsave_risk(r, cases[i].free_bytes, &got, &err);
+			assert_int_equal(rc, 0);
+			if ((got == NULL) != (want == NULL) ||
+			    (want != NULL && strstr(got, want) == NULL))
+				fail_msg("case %zu: %s", i, got != NULL ? got : "no risk");
+		}
+		redisdoor_free(r);
+		fake_redis_stop(&f);
+	}
+}
+
 /* ---- the stream ---- */
 
 static const char *const payload = "REDIS0011 anything\r\n$5\r\n";
@@ -507,6 +595,8 @@ int main(void)
 	    cmocka_unit_test(redisdoor_bgsave__fork_fails__is_tried_twice_and_is_loud),
 	    cmocka_unit_test(redisdoor_bgsave__failed_before__second_try_heals),
 	    cmocka_unit_test(redisdoor_bgsave__another_server_answers__is_a_failure),
+	    cmocka_unit_test(redisdoor_describe__lost_replica_of_a_cluster__says_what_is_missing),
+	    cmocka_unit_test(redisdoor_risk__states_of_a_server__are_judged),
 	    cmocka_unit_test(redisdoor_stream__both_forms_in_all_pieces__are_whole),
 	    cmocka_unit_test(redisdoor_stream__odd_answers__are_errors),
 	};
