@@ -1,15 +1,36 @@
 #include "base/json.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* jansson calls a lack of memory a mistake in the text. Whoever reads "corrupt" may throw a good
+ * backup away, so its allocations are watched. */
+static _Thread_local bool out_of_memory;
+static pthread_once_t watched = PTHREAD_ONCE_INIT;
+
+static void *watched_malloc(size_t bytes)
+{
+	void *p = malloc(bytes);
+	if (p == NULL)
+		out_of_memory = true;
+	return p;
+}
+
+static void watch(void)
+{
+	json_set_alloc_funcs(watched_malloc, free);
+}
 
 int json_parse(const char *text, size_t len, json_t **ret, struct err *err)
 {
 	if (len > (size_t)256 << 20)
 		return err_set(err, ERR_LIMIT, "JSON of %zu bytes is too large", len);
 	json_error_t why;
+	pthread_once(&watched, watch);
+	out_of_memory = false;
 	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-	if (j == NULL && json_error_code(&why) == json_error_out_of_memory)
+	if (j == NULL && out_of_memory)
 		return err_nomem(err, "JSON");
 	if (j == NULL)
 		return err_set(err, ERR_CORRUPT, "not JSON: line %d: %s", why.line, why.text);

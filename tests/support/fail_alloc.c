@@ -12,13 +12,19 @@ void *__wrap_realloc(void *old, size_t bytes);
 void *__wrap_reallocarray(void *old, size_t count, size_t bytes);
 
 static unsigned left;
-static bool armed, hit;
+static bool armed, hit, once;
 
 void fail_alloc_at(unsigned n)
 {
 	left = n;
 	armed = true;
-	hit = false;
+	hit = once = false;
+}
+
+void fail_alloc_once_at(unsigned n)
+{
+	fail_alloc_at(n);
+	once = true;
 }
 
 void fail_alloc_off(void)
@@ -36,6 +42,8 @@ static bool fails(void)
 	if (!armed || (left > 0 && --left > 0))
 		return false;
 	hit = true;
+	if (once)
+		armed = false;
 	return true;
 }
 
