@@ -97,8 +97,12 @@ static struct slot *take(struct part_pipe *p)
 static int pack(struct part_pipe *p, ZSTD_CCtx *ctx, struct slot *s, struct err *err)
 {
 	size_t cap = ZSTD_compressBound(p->opts.raw_bytes);
-	if (ctx == NULL || (s->packed == NULL && (s->packed = malloc(cap)) == NULL))
+	if (ctx == NULL)
 		return err_nomem(err, "compression");
+	if (s->packed == NULL)
+		s->packed = mem_zalloc(cap, "compression", err);
+	if (s->packed == NULL)
+		return -1;
 	return frame_pack(ctx, s->raw + s->job.from, s->job.len, s->packed, cap, &s->packed_bytes,
 			  err);
 }
@@ -295,8 +299,10 @@ int part_pipe_buffer(struct part_pipe *p, uint8_t **ret, struct err *err)
 	pthread_mutex_unlock(&p->lock);
 	if (rc < 0)
 		return -1;
-	if (s->raw == NULL && (s->raw = malloc(p->opts.raw_bytes)) == NULL)
-		return err_nomem(err, "a part");
+	if (s->raw == NULL)
+		s->raw = mem_zalloc(p->opts.raw_bytes, "a part", err);
+	if (s->raw == NULL)
+		return -1;
 	*ret = s->raw;
 	return 0;
 }

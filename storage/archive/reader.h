@@ -12,7 +12,8 @@
  *  5. reader_free
  *
  * Names, sizes and counts are bounded; a frame that claims more than its bound, a name with ".." or
- * a leading "/", a manifest that disagrees with the seek table are all ERR_CORRUPT (or ERR_LIMIT).
+ * a leading "/", a manifest that disagrees with the frames are all ERR_CORRUPT (or ERR_LIMIT). Where
+ * seek table and manifest disagree, the sequential pass finds out which of them lies.
  */
 #ifndef LIFEBOAT_ARCHIVE_READER_H
 #define LIFEBOAT_ARCHIVE_READER_H
@@ -39,8 +40,10 @@ uint64_t reader_object_bytes(const struct reader *r);
 int reader_stream(struct reader *r, const char *name, struct source **ret, struct err *err)
     MUST_USE;
 /* Calls fn for each ordinary member whose name begins with `prefix`, in order, fetching only the
- * frames that hold them. `content` is valid during the call only; what fn leaves unread is
- * skipped. A non-zero return of fn ends with that error. */
+ * frames that hold them; "a/" also finds the folder "a". Folders' names end in '/'. `content` is
+ * never NULL and valid during the call only; what fn leaves unread is skipped, what it reads to the
+ * end is vouched for by length and SHA-256. Hard links lead to members that came before. A non-zero
+ * return of fn ends with that error. */
 int reader_members(struct reader *r, const char *prefix,
 		   int (*fn)(void *ctx, struct archive_entry *entry, struct source *content,
 			     struct err *err),

@@ -13,6 +13,14 @@ size_t tar_member_padding(uint64_t bytes)
 	return (size_t)(-bytes % TAR_BLOCK_BYTES);
 }
 
+/* Not "< ARCHIVE_WARN": ARCHIVE_RETRY, which a damaged header gets, is the smaller evil to
+ * libarchive.
+ */
+static bool is_fine(int rc)
+{
+	return rc == ARCHIVE_OK || rc == ARCHIVE_WARN;
+}
+
 /* ---- writing ---- */
 
 struct emitter {
@@ -85,7 +93,7 @@ static int write_header(struct archive_entry *entry, struct emitter *e, struct e
 	    (needs_binary(entry) &&
 	     archive_write_set_options(e->a, "hdrcharset=BINARY") != ARCHIVE_OK) ||
 	    archive_write_open(e->a, e, NULL, emit_block, NULL) != ARCHIVE_OK ||
-	    archive_write_header(e->a, entry) < ARCHIVE_WARN || e->failed)
+	    !is_fine(archive_write_header(e->a, entry)) || e->failed)
 		return write_failed(e, err);
 	return 0;
 }
@@ -129,7 +137,7 @@ int tar_member_write(struct archive_entry *entry, struct source *content, struct
 	if (content != NULL &&
 	    write_content(&e, (uint64_t)archive_entry_size(entry), content, digest, err) < 0)
 		return -1;
-	if (archive_write_finish_entry(e.a) < ARCHIVE_WARN || e.failed)
+	if (!is_fine(archive_write_finish_entry(e.a)) || e.failed)
 		return write_failed(&e, err);
 	return 0;
 }
@@ -229,7 +237,7 @@ int tar_member_next(struct archive *a, struct archive_entry **ret_entry, struct 
 		*ret_entry = NULL;
 		return 0;
 	}
-	if (rc < ARCHIVE_WARN)
+	if (!is_fine(rc))
 		return not_tar(a, err);
 	*ret_entry = entry;
 	return 0;

@@ -40,13 +40,15 @@ int writer_open(struct sink *out, const struct writer_opts *opts, struct writer 
 		struct err *err) MUST_USE; /* takes out */
 int writer_stream(struct writer *w, const char *name, struct sink **ret, struct err *err) MUST_USE;
 /* Content exactly as long as the entry says; `content` may be NULL where there is none. Borrows the
- * entry, takes the source. Small members share a frame. */
+ * entry, takes the source. Small members share a frame. A trailing '/' and a "." inside the name are
+ * dropped; a hard link names an earlier member. */
 int writer_member(struct writer *w, struct archive_entry *entry, struct source *content,
 		  struct err *err) MUST_USE;
 /* A regular file from memory, owned by root, `mode`, with the time now. */
 int writer_file(struct writer *w, const char *name, unsigned mode, const void *data, size_t len,
 		struct err *err) MUST_USE;
-/* Puts "streams" and "frames" into `manifest` (borrowed). */
+/* Puts "streams", "members" and "frames" into `manifest` (borrowed), which must already have the
+ * fields that manifest_check asks for. */
 int writer_close(struct writer *w, json_t *manifest, struct writer_totals *ret, struct err *err)
     MUST_USE;
 void writer_free(struct writer *w);

@@ -82,6 +82,65 @@ static inline void forged_put_raw(struct forged *f, const void *raw, size_t len)
 	buf_done(&out);
 }
 
+/* Frame `number` now holds `raw`; the offsets behind it follow, in the manifest too. */
+static inline void forged_replace(struct forged *f, size_t number, const void *raw, size_t len)
+{
+	struct err err = ERR_INIT;
+	struct buf frames;
+	struct seek_table table = {.count = 0};
+	json_t *rows = json_object_get(f->manifest, "frames");
+	json_t *members = json_object_get(f->manifest, "members"), *member;
+	uint64_t begin = f->table.frames[number].raw_offset;
+	json_int_t longer = (json_int_t)len - f->table.frames[number].raw_bytes;
+	size_t i;
+	buf_init(&frames, (size_t)1 << 30);
+	for (i = 0; i < f->table.count; i++) {
+		struct seek_frame g = f->table.frames[i];
+		size_t stored = g.stored_bytes;
+		uint64_t offset = frames.len;
+		if (i == number) {
+			forged_pack(&frames, raw, len, &stored);
+			g.raw_bytes = (uint32_t)len;
+			g.checksum = frame_checksum(frames.data, frames.len);
+		} else if (i + 1 < f->table.count) {
+			must_be_ok(buf_append(&frames, f->frames + g.offset, stored, &err), err);
+		}
+		must_be_ok(seek_table_add(&table, (uint32_t)stored, g.raw_bytes, g.checksum, &err),
+			   err);
+		if (i + 1 == f->table.count)
+			break;
+		json_array_set_new(rows, i,
+				   json_pack("[III]", (json_int_t)offset, (json_int_t)stored,
+					     (json_int_t)g.raw_bytes));
+	}
+	json_array_foreach(members, i, member)
+	{
+		json_int_t at = json_integer_value(json_array_get(member, 4));
+		if ((uint64_t)at > begin)
+			json_array_set_new(member, 4, json_integer(at + longer));
+	}
+	free(f->frames);
+	f->frames = frames.data;
+	f->frames_len = frames.len;
+	seek_table_done(&f->table);
+	f->table = table;
+}
+
+/* What frame `number` holds; free() it. */
+static inline uint8_t *forged_raw(const struct forged *f, size_t number, size_t *ret_len)
+{
+	struct err err = ERR_INIT;
+	const struct seek_frame *g = &f->table.frames[number];
+	uint8_t *raw = malloc((size_t)g->raw_bytes + 65536);
+	ZSTD_DCtx *ctx = ZSTD_createDCtx();
+	must_be_ok(
+	    frame_unpack(ctx, f->frames + g->offset, g->stored_bytes, raw, g->raw_bytes, &err),
+	    err);
+	ZSTD_freeDCtx(ctx);
+	*ret_len = g->raw_bytes;
+	return raw;
+}
+
 static inline void forged_done(struct forged *f)
 {
 	seek_table_done(&f->table);

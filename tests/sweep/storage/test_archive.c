@@ -255,6 +255,28 @@ static void store__whose_nth_read_fails__is_an_error_and_no_damage(void **state)
 	assert_true(nth > 20);
 }
 
+/* The same during the pass that a missing seek table costs. */
+static void pass__whose_nth_read_fails__is_an_error_and_no_damage(void **state)
+{
+	(void)state;
+	memory_store_set(memory, SMALL_OBJECT, good, good_len - 10);
+	memory_store_chop_reads(memory, 200);
+	unsigned nth = 1;
+	for (;; nth++) {
+		struct err err = ERR_INIT;
+		struct reader *r = NULL;
+		memory_store_fail_read(memory, nth);
+		int rc = reader_open(store, SMALL_OBJECT, &r, &err);
+		memory_store_fail_read(memory, 0);
+		reader_free(r);
+		if (rc == 0)
+			break;
+		assert_int_equal(err.code, ERR_IO);
+		assert_non_null(strstr(err.msg, "the store in memory can't be read"));
+	}
+	assert_true(nth > 15);
+}
+
 /* ---- cancelled at any time ---- */
 
 /* From the nth call of the store on, the signal counts; the flag itself can't be taken back. */
@@ -331,6 +353,7 @@ int main(void)
 	    TEST(archive__with_a_byte_changed__is_found_out),
 	    TEST(store__whose_nth_write_fails__gets_no_archive),
 	    TEST(store__whose_nth_read_fails__is_an_error_and_no_damage),
+	    TEST(pass__whose_nth_read_fails__is_an_error_and_no_damage),
 	    /* Last: from here on the flag is set, and held. */
 	    TEST(writer__cancelled_at_any_write__leaves_nothing),
 	    TEST(reader__cancelled_at_any_read__says_so),

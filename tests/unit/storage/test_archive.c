@@ -277,6 +277,68 @@ static void members__that_are_small__share_frames(void **state)
 	reader_free(r);
 }
 
+/* Nothing but a type and attributes. */
+static void nodes__of_every_type__come_back(void **state)
+{
+	(void)state;
+	static const unsigned types[] = {AE_IFIFO, AE_IFCHR, AE_IFBLK, AE_IFDIR};
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+		static struct kept k;
+		struct archive_entry *e = small_entry("volumes/media/node", types[i]);
+		archive_entry_set_rdevmajor(e, 8);
+		archive_entry_set_rdevminor(e, 3);
+		round_trip(e, NULL, 0, &k);
+		assert_int_equal(archive_entry_filetype(k.entry), types[i]);
+		if (types[i] == AE_IFCHR || types[i] == AE_IFBLK)
+			assert_int_equal(archive_entry_rdevminor(k.entry), 3);
+		archive_entry_free(k.entry);
+		archive_entry_free(e);
+	}
+}
+
+/* "a/" means the folder "a" and what is in it, not what merely begins so. */
+static void members__of_a_folder__include_the_folder_itself(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct seen seen = {.count = 0};
+	struct writer *w = small_open(store, SMALL_OBJECT);
+	small_put_entry(w, small_entry("v/a", AE_IFDIR), NULL, 0);
+	must_be_ok(writer_file(w, "v/ab", 0600, "x", 1, &err), err);
+	must_be_ok(writer_file(w, "v/a/b", 0600, "y", 1, &err), err);
+	small_close(w);
+	struct reader *r = open_reader();
+	must_be_ok(reader_members(r, "v/a/", see, &seen, &err), err);
+	assert_int_equal(seen.count, 2);
+	assert_string_equal(seen.names[0], "v/a/");
+	assert_string_equal(seen.names[1], "v/a/b");
+	reader_free(r);
+}
+
+/* A seek table that the first range read does not hold. */
+static void archive__of_many_frames__needs_one_more_read(void **state)
+{
+	(void)state;
+	enum { STREAMS = 11000 };
+	struct err err = ERR_INIT;
+	struct buf got;
+	struct writer *w = small_open(store, SMALL_OBJECT);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "s/%u", i);
+		small_put_stream(w, name, name, i % 3);
+	}
+	small_close(w);
+	struct reader *r = open_reader();
+	assert_int_equal(memory_store_gets(memory), 3);
+	assert_false(reader_was_rebuilt(r));
+	buf_init(&got, 100);
+	must_be_ok(small_read_stream(r, "s/10997", &got, &err), err);
+	assert_string_equal(buf_text(&got), "s/");
+	buf_done(&got);
+	reader_free(r);
+}
+
 static void archive__without_anything__is_still_one(void **state)
 {
 	(void)state;
@@ -357,6 +419,9 @@ int main(void)
 	    TEST(sparse_file__keeps_its_holes),
 	    TEST(member__larger_than_many_frames__comes_back),
 	    TEST(members__that_are_small__share_frames),
+	    TEST(nodes__of_every_type__come_back),
+	    TEST(members__of_a_folder__include_the_folder_itself),
+	    TEST(archive__of_many_frames__needs_one_more_read),
 	    TEST(archive__without_anything__is_still_one),
 	    TEST(stream__of_exactly_whole_parts__has_no_more),
 	    TEST(stream__dropped_half_way__leaves_nothing_behind),

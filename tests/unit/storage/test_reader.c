@@ -2,6 +2,7 @@
 #include "tests/support/forged_archive.h"
 
 #include <stdio.h>
+#include "storage/archive/tar_member.h"
 
 enum { STREAM_BYTES = 3 * SMALL_PART_BYTES + 100 };
 /* The frames of small_write: RESTORE.md, four parts, the empty part, members, the manifest. */
@@ -478,6 +479,110 @@ static void seal__that_lies__is_found_by_verify(void **state)
 	fails_when_read("the SHA-256 of what is stored is ", NULL, NULL);
 }
 
+/* ---- frames that hold something else, while index, seal and checksums agree ---- */
+
+/* A second member hides behind a part, in the same frame. */
+static void part__with_something_behind_it__is_found_out(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct forged f;
+	struct buf head;
+	size_t len;
+	forged_open(&f, memory, SMALL_OBJECT);
+	uint8_t *raw = forged_raw(&f, FIRST_PART, &len);
+	buf_init(&head, 4096);
+	must_be_ok(tar_member_header("etc/cron.d/x", 0, 0, &head, &err), err);
+	memcpy(raw + len, head.data, head.len);
+	forged_replace(&f, FIRST_PART, raw, len + head.len);
+	forged_put(&f);
+	fails_when_read("'etc/cron.d/x' at byte ",
+			"stream '" SMALL_STREAM
+			"': part 0: 65536 bytes are listed, its tar header says 65536",
+			NULL);
+	buf_done(&head);
+	free(raw);
+}
+
+static void part__of_another_size_than_its_header__is_found_out(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct forged f;
+	struct buf head;
+	size_t len;
+	forged_open(&f, memory, SMALL_OBJECT);
+	uint8_t *raw = forged_raw(&f, FIRST_PART, &len);
+	buf_init(&head, 4096);
+	must_be_ok(tar_member_header(SMALL_STREAM "/000000", 0, 65000, &head, &err), err);
+	memcpy(raw, head.data, head.len);
+	forged_replace(&f, FIRST_PART, raw, len);
+	forged_put(&f);
+	fails_when_read("type 'f' and 65536 bytes are listed, its tar header says 'f' and 65000",
+			"part 0: 65536 bytes are listed, its tar header says 65000", NULL);
+	buf_done(&head);
+	free(raw);
+}
+
+static void part__without_a_tar_header__is_found_out(void **state)
+{
+	(void)state;
+	struct forged f;
+	size_t len;
+	forged_open(&f, memory, SMALL_OBJECT);
+	uint8_t *raw = forged_raw(&f, FIRST_PART, &len);
+	memset(raw, 'x', 512);
+	forged_replace(&f, FIRST_PART, raw, len);
+	forged_put(&f);
+	fails_when_read("no sound tar header", "part 0: no sound tar header", NULL);
+	small_write(store, STREAM_BYTES);
+
+	/* Zeros are the end of a tar file: it may not come early. */
+	forged_open(&f, memory, SMALL_OBJECT);
+	memset(raw, 0, len);
+	forged_replace(&f, FIRST_PART, raw, len);
+	forged_put(&f);
+	fails_when_read("the tar file ends before its manifest", "part 0: no tar header", NULL);
+	free(raw);
+}
+
+/* A byte of a member changes, and only its hash knows. */
+static void member__with_other_content__is_found_out(void **state)
+{
+	(void)state;
+	struct forged f;
+	size_t len;
+	forged_open(&f, memory, SMALL_OBJECT);
+	uint8_t *raw = forged_raw(&f, MEMBERS, &len);
+	uint8_t *first = memmem(raw, len, "first", 5);
+	assert_non_null(first);
+	*first = 'F';
+	forged_replace(&f, MEMBERS, raw, len);
+	forged_put(&f);
+	fails_when_read("member 'volumes/media/a.txt': its SHA-256 is ", NULL,
+			"member 'volumes/media/a.txt': its SHA-256 is ");
+	free(raw);
+}
+
+/* Bytes between the manifest's text and the end of the tar file. */
+static void manifest__that_does_not_end_the_tar_file__is_none(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct forged f;
+	struct buf raw;
+	forged_open(&f, memory, SMALL_OBJECT);
+	buf_init(&raw, 1 << 20);
+	must_be_ok(manifest_frame(f.manifest, 0, &raw, &err), err);
+	raw.data[raw.len - 1] = 'x';
+	forged_put_raw(&f, raw.data, raw.len);
+	opens_not(ERR_CORRUPT, "has no manifest: it ends, or is damaged, after 11 whole members");
+	forged_put_raw(&f, raw.data, raw.len - 512);
+	opens_not(ERR_CORRUPT, "has no manifest");
+	buf_done(&raw);
+	forged_done(&f);
+}
+
 static void hard_link__that_leads_outside__is_refused(void **state)
 {
 	(void)state;
@@ -653,6 +758,11 @@ int main(void)
 	    TEST(member__of_another_type_or_size__does_not_match_its_header),
 	    TEST(member__that_is_not_listed__is_found_by_verify),
 	    TEST(seal__that_lies__is_found_by_verify),
+	    TEST(part__with_something_behind_it__is_found_out),
+	    TEST(part__of_another_size_than_its_header__is_found_out),
+	    TEST(part__without_a_tar_header__is_found_out),
+	    TEST(member__with_other_content__is_found_out),
+	    TEST(manifest__that_does_not_end_the_tar_file__is_none),
 	    TEST(hard_link__that_leads_outside__is_refused),
 	    TEST(seek_table__that_lies_about_sizes__is_rebuilt),
 	    TEST(seek_table__with_junk_behind_it__is_rebuilt),
