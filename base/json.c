@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* jansson calls a lack of memory a mistake in the text. Whoever reads "corrupt" may throw a good
- * backup away, so its allocations are watched. */
+/* Without memory jansson (2.14) either finds a mistake in the text or goes on without the character
+ * that it had no room for. Whoever reads "corrupt" may throw a good backup away, so its allocations
+ * are watched. */
 static _Thread_local bool out_of_memory;
 static pthread_once_t watched = PTHREAD_ONCE_INIT;
 
@@ -30,8 +31,10 @@ int json_parse(const char *text, size_t len, json_t **ret, struct err *err)
 	pthread_once(&watched, watch);
 	out_of_memory = false;
 	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-	if (j == NULL && out_of_memory)
+	if (out_of_memory) {
+		json_decref(j);
 		return err_nomem(err, "JSON");
+	}
 	if (j == NULL)
 		return err_set(err, ERR_CORRUPT, "not JSON: line %d: %s", why.line, why.text);
 	*ret = j;
