@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without memory jansson (2.14) either finds a mistake in the text or goes on without the character
- * that it had no room for. Whoever reads "corrupt" may throw a good backup away, so its allocations
- * are watched. */
+/* Without memory jansson (2.14) either finds a mistake in the text or goes on without what it had
+ * no room for, reading and writing. Whoever reads "corrupt" may throw a good backup away, so its
+ * allocations are watched. */
 static _Thread_local bool out_of_memory;
 static pthread_once_t watched = PTHREAD_ONCE_INIT;
 
@@ -23,13 +23,18 @@ static void watch(void)
 	json_set_alloc_funcs(watched_malloc, free);
 }
 
+static void begin_watching(void)
+{
+	pthread_once(&watched, watch);
+	out_of_memory = false;
+}
+
 int json_parse(const char *text, size_t len, json_t **ret, struct err *err)
 {
 	if (len > (size_t)256 << 20)
 		return err_set(err, ERR_LIMIT, "JSON of %zu bytes is too large", len);
 	json_error_t why;
-	pthread_once(&watched, watch);
-	out_of_memory = false;
+	begin_watching();
 	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (out_of_memory) {
 		json_decref(j);
@@ -43,9 +48,12 @@ int json_parse(const char *text, size_t len, json_t **ret, struct err *err)
 
 int json_text(const json_t *j, bool indented, char **ret, struct err *err)
 {
+	begin_watching();
 	char *text = json_dumps(j, (indented ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENCODE_ANY);
-	if (text == NULL)
+	if (text == NULL || out_of_memory) {
+		free(text);
 		return err_nomem(err, "JSON text");
+	}
 	*ret = text;
 	return 0;
 }
