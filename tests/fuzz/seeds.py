@@ -1,5 +1,6 @@
 """Small seeds for the fuzz targets, made by the programs that are the authors of a format."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,5 +60,30 @@ def archive():
     return {"frames": done.stdout, "with-table": done.stdout + skippable}
 
 
+def zone():
+    """Zones with and without summer time, old and new, as the system's tzdata has them."""
+    folder = Path("/usr/share/zoneinfo")
+    names = ("Europe/Berlin", "Europe/Dublin", "Australia/Lord_Howe", "Asia/Kolkata", "Etc/GMT+12")
+    seeds = {name.replace("/", "-"): (folder / name).read_bytes() for name in names}
+    seeds["rule"] = b"CET-1CEST,M3.5.0,M10.5.0/3"
+    return seeds
+
+
+def sidecar():
+    return {"sidecar": json.dumps({
+        "format": "lifeboat-sidecar", "format_version": 1, "id": "20261123T020000Z-3f9c", "stack": "hdms",
+        "archive": "hdms-20261123T020000Z-3f9c.tar.zst", "bytes": 5, "sha256": "0123456789abcdef" * 4,
+        "started": "2026-11-23T02:00:00Z", "finished": "2026-11-23T02:01:30Z", "label": None, "pinned": False,
+        "suspicious": False, "lifeboat_version": "0.1.0", "counts": {
+            "databases": 1, "tables": 2, "rows": 3, "large_objects": 4, "redis_keys": 5, "files": 6, "raw_bytes": 7},
+        "components": ["postgres", "redis"], "warnings": 0}).encode(),
+            "name": b"hdms-20261123T020000Z-3f9c.drill-20261124T040000Z.json"}
+
+
+def retention():
+    return {"rules": b"last 3, hourly 24, daily 7, weekly 4, monthly 12, yearly 2, within 30d, min 3\0" + bytes(range(80))}
+
+
 MAKERS = {"config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
-          "unzstd": archive, "seektable": archive, "reader": archive}
+          "unzstd": archive, "seektable": archive, "reader": archive,
+          "zone": zone, "sidecar": sidecar, "retention": retention}
