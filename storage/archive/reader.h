@@ -12,8 +12,8 @@
  *  5. reader_free
  *
  * Names, sizes and counts are bounded; a frame that claims more than its bound, a name with ".." or
- * a leading "/", a manifest that disagrees with the frames are all ERR_CORRUPT (or ERR_LIMIT). Where
- * seek table and manifest disagree, the sequential pass finds out which of them lies.
+ * a leading "/", a manifest that disagrees with the frames are all ERR_CORRUPT (or ERR_LIMIT).
+ * Where seek table and manifest disagree, the sequential pass finds out which of them lies.
  */
 #ifndef LIFEBOAT_ARCHIVE_READER_H
 #define LIFEBOAT_ARCHIVE_READER_H

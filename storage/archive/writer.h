@@ -40,8 +40,8 @@ int writer_open(struct sink *out, const struct writer_opts *opts, struct writer 
 		struct err *err) MUST_USE; /* takes out */
 int writer_stream(struct writer *w, const char *name, struct sink **ret, struct err *err) MUST_USE;
 /* Content exactly as long as the entry says; `content` may be NULL where there is none. Borrows the
- * entry, takes the source. Small members share a frame. A trailing '/' and a "." inside the name are
- * dropped; a hard link names an earlier member. */
+ * entry, takes the source. Small members share a frame. A trailing '/' and a "." inside the name
+ * are dropped; a hard link names an earlier member. */
 int writer_member(struct writer *w, struct archive_entry *entry, struct source *content,
 		  struct err *err) MUST_USE;
 /* A regular file from memory, owned by root, `mode`, with the time now. */
