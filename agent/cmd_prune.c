@@ -35,6 +35,21 @@ static int plan(struct app *app, const struct job *j, struct retention_item **re
 	return 0;
 }
 
+/* Archives whose backup was killed before its commit, and what a killed removal left. */
+static int sweep_orphans(struct app *app, struct job *j, bool dry, struct strlist *swept,
+			 struct err *err)
+{
+	CLEANUP(store_objects_done) struct store_objects orphans = {0};
+	if (catalog_orphans(j->store, app->config->stack.name, &orphans, err) < 0)
+		return -1;
+	for (size_t i = 0; i < orphans.count; i++)
+		if ((!dry && store_remove(j->store, orphans.items[i].name, err) < 0) ||
+		    strlist_pushf(swept, err, "'%s', which belongs to no backup",
+				  orphans.items[i].name) < 0)
+			return -1;
+	return 0;
+}
+
 static int sweep(struct app *app, struct job *j, bool dry, json_t **ret, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist swept = {0};
@@ -42,6 +57,7 @@ static int sweep(struct app *app, struct job *j, bool dry, json_t **ret, struct 
 	CLEANUP(json_freep) json_t *list = json_array();
 	if (str_printf(&prefix, err, "%s-", app->config->stack.name) < 0 ||
 	    store_sweep(j->store, prefix, dry, &swept, err) < 0 ||
+	    sweep_orphans(app, j, dry, &swept, err) < 0 ||
 	    engine_sweep(j->engine, dry, &swept, err) < 0)
 		return -1;
 	for (size_t i = 0; i < swept.count; i++) {
