@@ -2,9 +2,11 @@
  * BGSAVE, and knowing that it was ours that finished and succeeded.
  *
  * LASTSAVE counts whole seconds, so a save is only begun in a second that is later than the last
- * one's; then any change of it is news. A save that was killed by FLUSHALL or SIGUSR1 leaves status
- * and time as they were: that is how it is told from one that finished. Somebody else's save that
- * runs already is older than our question, so it is waited for and not adopted.
+ * one's; then any change of it is news. Nor in the first moments of a second: the server stamps its
+ * files with time(2), which follows the clock of TIME by up to a tick of its kernel. A save that
+ * was killed by FLUSHALL or SIGUSR1 leaves status and time as they were: that is how it is told
+ * from one that finished. Somebody else's save that runs already is older than our question, so it
+ * is waited for and not adopted.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -17,6 +19,7 @@ enum {
 	FIRST_POLL_MS = 10,
 	LAST_POLL_MS = 200,
 	GRACE_MS = 2000,
+	TICK_US = 50000,
 	PATH_ROOM = 4096,
 	MOST_FAILURES = 2
 };
@@ -35,12 +38,15 @@ struct save {
 
 enum outcome { SAVED, BUSY, ABORTED, FAILED };
 
-static int server_time(struct redisdoor *r, int64_t *ret_s, struct err *err)
+/* TIME: seconds and microseconds. */
+static int server_time(struct redisdoor *r, int64_t *ret_s, int64_t *ret_us, struct err *err)
 {
 	CLEANUP(freep) char *text = NULL;
+	char *end;
 	if (redisdoor_command(r, &text, err, 1, (const char *const[]){"TIME"}) < 0)
 		return -1;
-	*ret_s = strtoll(text, NULL, 10);
+	*ret_s = strtoll(text, &end, 10);
+	*ret_us = strtoll(end, NULL, 10);
 	return 0;
 }
 
@@ -112,7 +118,8 @@ static int look_before(struct save *s, struct err *err)
 		CLEANUP(freep) char *info = NULL;
 		/* The clock first: a save that ends after this INFO, and did not run yet in it,
 		 * began after that time, whoever asked for it. */
-		if (server_time(s->r, &s->began_s, err) < 0 || read_info(s, &info, err) < 0)
+		int64_t us;
+		if (server_time(s->r, &s->began_s, &us, err) < 0 || read_info(s, &info, err) < 0)
 			return -1;
 		s->last_save_s = last_save(info);
 		s->was_failing = !status_ok(info);
@@ -129,7 +136,8 @@ static int look_before(struct save *s, struct err *err)
 		}
 		/* A last save far ahead of the clock means that the clock was set back: no use in
 		 * waiting for it to catch up, and any change will do. */
-		if (s->last_save_s < s->began_s || s->last_save_s > s->began_s + 2)
+		bool is_past = s->last_save_s < s->began_s || s->last_save_s > s->began_s + 2;
+		if (is_past && us >= TICK_US)
 			return 0;
 		if (wait_a_bit(s, "it had no time for a save", err) < 0)
 			return -1;

@@ -25,7 +25,7 @@ static const struct fake_rule script[] = {
      .reply = "*4\r\n$3\r\ndir\r\n$5\r\n/data\r\n$11\r\nrequirepass\r\n$1\r\nx\r\n"},
     {.request = "INFO modules", .reply = "module:name=bf,ver=1\r\n", .bulk = 1},
     {.request = "ACL USERS", .reply = "*2\r\n$7\r\ndefault\r\n$4\r\nshop\r\n"},
-    {.request = "TIME", .reply = "*2\r\n$4\r\n1000\r\n$1\r\n0\r\n"},
+    {.request = "TIME", .reply = "*2\r\n$4\r\n1000\r\n$6\r\n500000\r\n"},
     {.request = "INFO", .reply = SERVER DATA "rdb_last_save_time:900\r\n", .bulk = 1, .times = 2},
     {.request = "INFO", .reply = SERVER DATA "rdb_last_save_time:1000\r\n", .bulk = 1},
     {.request = "BGSAVE", .reply = "+Background saving started\r\n"},

@@ -133,7 +133,7 @@ static char *info(const char *run_id, int in_progress, const char *status, int l
 
 #define TIME                                                                                       \
 	{                                                                                          \
-		.request = "TIME", .reply = "*2\r\n$4\r\n1000\r\n$1\r\n0\r\n"                      \
+		.request = "TIME", .reply = "*2\r\n$4\r\n1000\r\n$6\r\n500000\r\n"                 \
 	}
 #define DIR                                                                                        \
 	{                                                                                          \
@@ -195,7 +195,7 @@ static void redisdoor_bgsave__same_second__waits_for_the_next(void **state)
 	char before[512], after[512];
 	struct fake_rule rules[] = {
 	    HELLO,
-	    {.request = "TIME", .reply = "*2\r\n$3\r\n999\r\n$1\r\n0\r\n", .times = 2},
+	    {.request = "TIME", .reply = "*2\r\n$3\r\n999\r\n$6\r\n999999\r\n", .times = 2},
 	    TIME,
 	    {.request = "INFO", .bulk = 1, .reply = info(RUN_ID, 0, "ok", 999, before), .times = 3},
 	    {.request = "INFO", .bulk = 1, .reply = info(RUN_ID, 0, "ok", 1000, after)},
@@ -207,6 +207,28 @@ static void redisdoor_bgsave__same_second__waits_for_the_next(void **state)
 		fail_msg("%s", err.msg);
 	assert_int_equal(got.began_s, 1000);
 	assert_string_equal(got.path, "");
+	assert_int_equal(times_seen(&f, "TIME"), 3);
+	assert_int_equal(times_seen(&f, "BGSAVE"), 1);
+}
+
+/* The server's own stamp on a file may still be of the second before. */
+static void redisdoor_bgsave__second_just_begun__waits_for_its_clocks_to_agree(void **state)
+{
+	(void)state;
+	char before[512], after[512];
+	struct fake_rule rules[] = {
+	    HELLO,
+	    {.request = "TIME", .reply = "*2\r\n$4\r\n1000\r\n$5\r\n49999\r\n", .times = 2},
+	    {.request = "TIME", .reply = "*2\r\n$4\r\n1000\r\n$5\r\n50000\r\n", .times = 1},
+	    {.request = "INFO", .bulk = 1, .reply = info(RUN_ID, 0, "ok", 900, before), .times = 3},
+	    {.request = "INFO", .bulk = 1, .reply = info(RUN_ID, 0, "ok", 1000, after)},
+	    {.request = "BGSAVE", .reply = "+Background saving started\r\n"}};
+	struct fake_redis f;
+	struct redis_save got;
+	struct err err = ERR_INIT;
+	if (save(rules, COUNT(rules), 5000, &got, &err, &f) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(got.began_s, 1000);
 	assert_int_equal(times_seen(&f, "TIME"), 3);
 	assert_int_equal(times_seen(&f, "BGSAVE"), 1);
 }
@@ -588,6 +610,7 @@ int main(void)
 	    cmocka_unit_test(redisdoor_command__too_many_words__is_refused),
 	    cmocka_unit_test(redisdoor_bgsave__plain__is_proved),
 	    cmocka_unit_test(redisdoor_bgsave__same_second__waits_for_the_next),
+	    cmocka_unit_test(redisdoor_bgsave__second_just_begun__waits_for_its_clocks_to_agree),
 	    cmocka_unit_test(redisdoor_bgsave__clock_set_back__any_change_will_do),
 	    cmocka_unit_test(redisdoor_bgsave__scheduled__idle_is_not_done),
 	    cmocka_unit_test(redisdoor_bgsave__aborted_twice__is_begun_again),
