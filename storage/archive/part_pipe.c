@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "base/clock.h"
+#include "base/fault.h"
 #include "storage/archive/frame.h"
 
 enum { MAX_THREADS = 16, DEFAULT_MAX_THREADS = 4, CANCEL_POLL_MS = 100 };
@@ -140,7 +141,7 @@ static int put_bytes(struct part_pipe *p, const void *data, size_t len, struct e
 static int put_frame(struct part_pipe *p, const uint8_t *packed, size_t len, size_t raw,
 		     struct err *err)
 {
-	if (put_bytes(p, packed, len, err) < 0)
+	if (fault_point("frame", err) < 0 || put_bytes(p, packed, len, err) < 0)
 		return -1;
 	return seek_table_add(&p->frames, (uint32_t)len, (uint32_t)raw, frame_checksum(packed, len),
 			      err);
