@@ -97,6 +97,8 @@ class Result:
 class Server:
     """One server process with its log."""
 
+    pids = set()  # of all that this test has started
+
     def __init__(self, argv, log, stop_signal, death_signal, cwd=None, env=None):
         self.log = Path(log)
         self.stop_signal = stop_signal
@@ -104,6 +106,7 @@ class Server:
             self.process = subprocess.Popen(
                 AS_SERVER + ["--pdeathsig", death_signal] + [str(a) for a in argv], stdin=subprocess.DEVNULL,
                 stdout=out, stderr=out, cwd=cwd, env=env, start_new_session=True)
+        Server.pids.add(self.process.pid)
 
     def running(self):
         return self.process.poll() is None
@@ -389,17 +392,16 @@ class Stack:
         """Pids of lifeboat and whatever it started that are still there: by the mark in their environment, or,
         as servers write over theirs, by a file of this folder that they have open."""
         found = []
-        production = {server.process.pid for server in self.servers.values()}
         place = str(self.folder) + "/"
         for entry in os.listdir("/proc"):
             pid = int(entry) if entry.isdigit() else os.getpid()
-            if pid == os.getpid() or pid in production:
+            if pid == os.getpid() or pid in Server.pids:
                 continue
             if self._is_marked(pid):
                 found.append(pid)
             elif self._has_open(pid, place):
                 chain = ancestors(pid)
-                if chain[:1] != [os.getpid()] and not production & set(chain):
+                if chain[:1] != [os.getpid()] and not Server.pids & set(chain):
                     found.append(pid)
         return found
 
