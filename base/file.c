@@ -120,11 +120,18 @@ int file_new_close(struct file_new *f, struct err *err)
 		return err_sys(err, ERR_IO, errno, "can't open folder '%s'", parent);
 	if (fsync(f->fd) < 0)
 		return err_sys(err, ERR_IO, errno, "fsync of '%s'", f->part);
+	bool replaces = file_exists(f->path);
 	if (rename(f->part, f->path) < 0)
 		return err_sys(err, ERR_IO, errno, "rename of '%s' to '%s'", f->part, f->path);
 	f->closed = true;
-	if (fsync(folder) < 0)
-		return err_sys(err, ERR_IO, errno, "fsync of folder '%s'", parent);
+	if (fsync(folder) < 0) {
+		err_sys(err, ERR_IO, errno, "fsync of folder '%s'", parent);
+		/* What did not succeed must not be seen. But when there was an older file, it is
+		 * gone, and a new one that may not survive a power cut is better than none. */
+		if (!replaces)
+			unlink(f->path);
+		return -1;
+	}
 	return 0;
 }
 

@@ -17,9 +17,10 @@
 static void assert_in_process(int (*test)(void))
 {
 	int status = 0;
+	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(test());
+		exit(test());
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
