@@ -23,9 +23,9 @@ static int plan(struct app *app, const struct job *j, struct retention_item **re
 		    .taken_ms = b->taken_ms,
 		    .proof = b->proof,
 		    .pinned = b->pinned,
-		    /* What can't be read is no ground to delete anything else. */
-		    .suspicious = b->broken[0] != '\0' ||
-				  json_is_true(json_object_get(b->sidecar_json, "suspicious"))};
+		    /* What can't be read may be pinned or proven: a person decides. */
+		    .in_use = b->broken[0] != '\0',
+		    .suspicious = b->suspicious};
 	}
 	if (retention_plan(&rules, app->config->timezone, clock_wall_ms(), items, c->count, err) <
 	    0)

@@ -2,6 +2,7 @@
  * Reads the command line and the configuration, runs one command, says how it went.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "agent/app.h"
 #include "base/clock.h"
@@ -46,12 +47,23 @@ static int run(struct app *app, struct err *err)
 	return done;
 }
 
+/* What would lead libpq to another server than the configuration names. */
+static void forget_environment(void)
+{
+	static const char *const misleading[] = {
+	    "PGSERVICE", "PGSERVICEFILE",        "PGHOSTADDR",   "PGDATABASE",
+	    "PGOPTIONS", "PGTARGETSESSIONATTRS", "PGREQUIREPEER"};
+	for (size_t i = 0; i < sizeof misleading / sizeof *misleading; i++)
+		unsetenv(misleading[i]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *const *words = (const char *const *)argv;
 	struct err err = ERR_INIT;
 	CLEANUP(cli_freep) struct cli *cli = NULL;
 	CLEANUP(output_freep) struct output *out = NULL;
+	forget_environment();
 	int parsed = cli_parse(argc, words, &cli, &err);
 	struct output_opts opts = {
 	    .file = stdout,

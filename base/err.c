@@ -92,23 +92,15 @@ static const struct {
 	const char *name;
 	int exit_status;
 } codes[ERR_CODES] = {
-    [ERR_NONE] = {"none", 0},
-    [ERR_FAILED] = {"failed", 1},
-    [ERR_CORRUPT] = {"corrupt", 1},
-    [ERR_ABSENT] = {"absent", 1},
-    [ERR_EXISTS] = {"exists", 1},
-    [ERR_IO] = {"io", 1},
-    [ERR_NOSPACE] = {"no-space", 1},
-    [ERR_LIMIT] = {"limit", 1},
-    [ERR_DENIED] = {"denied", 1},
-    [ERR_TIMEOUT] = {"timeout", 1},
-    [ERR_CANCELLED] = {"cancelled", 1},
-    [ERR_NOMEM] = {"no-memory", 1},
-    [ERR_UNVERIFIED] = {"could-not-verify", 2},
-    [ERR_USAGE] = {"usage", 64},
-    [ERR_UNREACHABLE] = {"unreachable", 69},
-    [ERR_LOCKED] = {"locked", 75},
-    [ERR_CONFIG] = {"configuration", 78},
+    [ERR_NONE] = {"none", 0},        [ERR_FAILED] = {"failed", 1},
+    [ERR_CORRUPT] = {"corrupt", 1},  [ERR_ABSENT] = {"absent", 1},
+    [ERR_EXISTS] = {"exists", 1},    [ERR_IO] = {"io", 1},
+    [ERR_NOSPACE] = {"no-space", 1}, [ERR_LIMIT] = {"limit", 1},
+    [ERR_CLOSED] = {"closed", 1},    [ERR_DENIED] = {"denied", 1},
+    [ERR_TIMEOUT] = {"timeout", 1},  [ERR_CANCELLED] = {"cancelled", 1},
+    [ERR_NOMEM] = {"no-memory", 1},  [ERR_UNVERIFIED] = {"could-not-verify", 2},
+    [ERR_USAGE] = {"usage", 64},     [ERR_UNREACHABLE] = {"unreachable", 69},
+    [ERR_LOCKED] = {"locked", 75},   [ERR_CONFIG] = {"configuration", 78},
 };
 
 const char *err_code_name(enum err_code code)

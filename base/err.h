@@ -26,6 +26,7 @@ enum err_code {
 	ERR_IO,          /* the system refused to read or write */
 	ERR_NOSPACE,     /* no room left where something must be written */
 	ERR_LIMIT,       /* more than a bound allows: outside bytes asked for too much */
+	ERR_CLOSED,      /* the reader of what we write has had enough, and ended well */
 	ERR_DENIED,      /* wrong password, missing right */
 	ERR_TIMEOUT,     /* a deadline passed */
 	ERR_CANCELLED,   /* a signal asked the job to end */

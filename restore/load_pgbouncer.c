@@ -128,21 +128,29 @@ static int boot(struct sandbox *sb, const json_t *section, struct err *err)
 	if (json_get_str(section, "ini", &ini, err) < 0 ||
 	    engine_server_new(sb->job->engine, "pgbouncer", 0, &sb->pgbouncer, err) < 0)
 		return -1;
+	CLEANUP(freep) char *hba_path = NULL;
+	if (str_printf(&hba_path, err, "%s/hba", server_work_dir(sb->pgbouncer)) < 0)
+		return -1;
 	struct pgbouncer_sandbox box = {.pg_host = server_host(sb->postgres),
 					.pg_port = server_port(sb->postgres),
 					.pg_socket_dir = server_socket_dir(sb->postgres),
 					.listen_addr = server_host(sb->pgbouncer),
 					.listen_port = server_port(sb->pgbouncer),
 					.work_dir = server_work_dir(sb->pgbouncer),
+					.hba_path = hba_path,
 					.restored = restored_path,
 					.ctx = &paths};
 	char *text = NULL;
-	if (pgbouncer_rewrite(ini, json_str_or(section, "cwd", NULL), read_restored, &paths, &box,
-			      &text, err) < 0)
-		return -1;
-	const char *settings[] = {text, NULL};
-	struct server_spec spec = {.settings = settings, .leave_running = sb->job->leave_servers};
-	int rc = server_start(sb->pgbouncer, &spec, err);
+	CLEANUP(freep) char *rules = NULL;
+	int rc = pgbouncer_rewrite_hba(ini, NULL, read_restored, &paths, &box, &rules, err);
+	if (rc == 0)
+		rc = pgbouncer_rewrite(ini, NULL, read_restored, &paths, &box, &text, err);
+	if (rc == 0) {
+		const char *settings[] = {text, rules != NULL ? "hba" : NULL, rules, NULL};
+		struct server_spec spec = {.settings = settings,
+					   .leave_running = sb->job->leave_servers};
+		rc = server_start(sb->pgbouncer, &spec, err);
+	}
 	secret_wipe(text);
 	return rc;
 }

@@ -25,6 +25,14 @@ bool restore_wants_database(const struct sandbox *sb, const char *name)
 	return sb->job->database == NULL || strcmp(sb->job->database, name) == 0;
 }
 
+bool restore_wants_table(const struct sandbox *sb, const char *schema, const char *name)
+{
+	const char *wanted = sb->job->table;
+	size_t len = strlen(schema);
+	return wanted == NULL || (strncmp(wanted, schema, len) == 0 && wanted[len] == '.' &&
+				  strcmp(wanted + len + 1, name) == 0);
+}
+
 int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
 {
 	struct buf b;
@@ -372,7 +380,9 @@ static int load_databases(struct sandbox *sb, const json_t *section, const char 
 			if (is_template1(db) != (last == 1) || !restore_wants_database(sb, name))
 				continue;
 			has_postgres = has_postgres || strcmp(name, "postgres") == 0;
-			if (load_database(sb, section, db, env, err) < 0)
+			if (sb->job->table != NULL
+				? load_postgres_table(sb, section, db, env, err) < 0
+				: load_database(sb, section, db, env, err) < 0)
 				return err_wrap(err, "database '%s'", name);
 		}
 	}

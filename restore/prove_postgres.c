@@ -18,31 +18,121 @@ static int connect_to(struct sandbox *sb, const json_t *section, const char *dbn
 			  err);
 }
 
-static int prove_table(struct pg *pg, const char *where_db, const json_t *table, struct report *r,
-		       struct err *err)
+/* What the manifest says of a table, checked once for all who use it. */
+struct expected_table {
+	const char *schema, *name, *columns, *root; /* root NULL: it is loaded by its own name */
+	struct rows_digest data;
+};
+
+static int read_table(const json_t *table, struct expected_table *ret, struct err *err)
 {
-	const char *schema, *name, *columns, *expected;
-	uint64_t rows;
-	struct rows_digest found;
-	char digest[ROWS_DIGEST_BYTES];
+	struct expected_table t = {.root = json_str_or(table, "loaded_through", NULL)};
+	const char *digest;
+	if (json_get_str(table, "schema", &t.schema, err) < 0 ||
+	    json_get_str(table, "name", &t.name, err) < 0 ||
+	    json_get_str(table, "columns", &t.columns, err) < 0 ||
+	    json_get_str(table, "digest", &digest, err) < 0 ||
+	    json_get_u64(table, "rows", &t.data.rows, err) < 0)
+		return -1;
+	if (rows_digest_parse(digest, &t.data) < 0)
+		return err_set(err, ERR_CORRUPT, "'%.40s' is not a digest of rows", digest);
+	if (!pgdump_columns_are_valid(t.columns))
+		return err_set(err, ERR_CORRUPT, "'%.80s' is not a list of columns", t.columns);
+	*ret = t;
+	return 0;
+}
+
+static int compare_rows(const char *where, const struct rows_digest *expected,
+			const struct rows_digest *found, struct report *r, struct err *err)
+{
+	char a[ROWS_DIGEST_BYTES], b[ROWS_DIGEST_BYTES];
+	rows_digest_hex(expected, a);
+	rows_digest_hex(found, b);
+	if (report_compare_u64(r, "postgres", where, "rows", expected->rows, found->rows, err) < 0)
+		return -1;
+	return report_compare(r, "postgres", where, "digest of rows", a, b, err);
+}
+
+/* Asks the sandbox for a table's rows. *ret_there false: it is missing, which is reported. */
+static int ask_table(struct pg *pg, const char *where, const struct expected_table *t,
+		     struct rows_digest *ret, bool *ret_there, struct report *r, struct err *err)
+{
+	*ret_there = pg_table_digest(pg, t->schema, t->name, t->columns, ret, err) == 0;
+	if (*ret_there)
+		return 0;
+	if (err->code != ERR_ABSENT)
+		return err_wrap(err, "%s", where);
+	err_clear(err);
+	return report_compare(r, "postgres", where, "table", "there", "missing", err);
+}
+
+static int prove_table(struct pg *pg, const char *where_db, const struct expected_table *t,
+		       struct report *r, struct err *err)
+{
 	CLEANUP(freep) char *where = NULL;
-	if (json_get_str(table, "schema", &schema, err) < 0 ||
-	    json_get_str(table, "name", &name, err) < 0 ||
-	    json_get_str(table, "columns", &columns, err) < 0 ||
-	    json_get_str(table, "digest", &expected, err) < 0 ||
-	    json_get_u64(table, "rows", &rows, err) < 0 ||
-	    str_printf(&where, err, "%s, table '%s.%s'", where_db, schema, name) < 0)
+	struct rows_digest found = {0};
+	bool there;
+	if (str_printf(&where, err, "%s, table '%s.%s'", where_db, t->schema, t->name) < 0 ||
+	    ask_table(pg, where, t, &found, &there, r, err) < 0)
 		return -1;
-	if (pg_table_digest(pg, schema, name, columns, &found, err) < 0) {
-		if (err->code != ERR_ABSENT)
-			return err_wrap(err, "%s", where);
-		err_clear(err);
-		return report_compare(r, "postgres", where, "table", "there", "missing", err);
+	return there ? compare_rows(where, &t->data, &found, r, err) : 0;
+}
+
+/* Partitions that are loaded through one root: rows may have moved between them, so only the sum
+ * over all of them is what it was. */
+static int prove_root(struct pg *pg, const char *where_db, const json_t *tables, const char *root,
+		      struct report *r, struct err *err)
+{
+	CLEANUP(freep) char *where = NULL;
+	struct rows_digest expected = {0}, found = {0};
+	size_t i;
+	json_t *item;
+	if (str_printf(&where, err, "%s, partitions of %s", where_db, root) < 0)
+		return -1;
+	json_array_foreach(tables, i, item)
+	{
+		struct expected_table t;
+		struct rows_digest part = {0};
+		bool there;
+		if (read_table(item, &t, err) < 0)
+			return -1;
+		if (t.root == NULL || strcmp(t.root, root) != 0)
+			continue;
+		if (ask_table(pg, where, &t, &part, &there, r, err) < 0)
+			return -1;
+		rows_digest_merge(&expected, &t.data);
+		rows_digest_merge(&found, &part);
 	}
-	if (report_compare_u64(r, "postgres", where, "rows", rows, found.rows, err) < 0)
-		return -1;
-	rows_digest_hex(&found, digest);
-	return report_compare(r, "postgres", where, "digest of rows", expected, digest, err);
+	return compare_rows(where, &expected, &found, r, err);
+}
+
+/* Is item `index` the first of those that are loaded through this root? */
+static bool is_first_of_root(const json_t *tables, size_t index, const char *root)
+{
+	for (size_t i = 0; i < index; i++)
+		if (strcmp(json_str_or(json_array_get(tables, i), "loaded_through", ""), root) == 0)
+			return false;
+	return true;
+}
+
+static int prove_tables(struct sandbox *sb, struct pg *pg, const char *where_db,
+			const json_t *tables, struct report *r, struct err *err)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(tables, i, item)
+	{
+		struct expected_table t;
+		if (read_table(item, &t, err) < 0)
+			return err_wrap(err, "%s, manifest", where_db);
+		if (!restore_wants_table(sb, t.schema, t.name))
+			continue;
+		if (t.root == NULL ? prove_table(pg, where_db, &t, r, err) < 0
+				   : is_first_of_root(tables, i, t.root) &&
+					 prove_root(pg, where_db, tables, t.root, r, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int prove_sequence(struct pg *pg, const char *where_db, const json_t *sequence,
@@ -229,11 +319,11 @@ static int prove_database(struct sandbox *sb, const json_t *section, const json_
 	struct err why = ERR_INIT;
 	if (connect_to(sb, section, name, &pg, &why) < 0)
 		return report_compare(r, "postgres", where, "connection", "accepted", why.msg, err);
-	json_array_foreach(json_object_get(db, "tables"), i, item)
-	{
-		if (prove_table(pg, where, item, r, err) < 0)
-			return -1;
-	}
+	if (prove_tables(sb, pg, where, json_object_get(db, "tables"), r, err) < 0)
+		return -1;
+	/* Of one table alone, the rest of the database is not there to be compared. */
+	if (sb->job->table != NULL)
+		return 0;
 	json_array_foreach(json_object_get(db, "sequences"), i, item)
 	{
 		if (prove_sequence(pg, where, item, r, err) < 0)
@@ -295,12 +385,15 @@ int control_postgres(struct sandbox *sb, const json_t *section, struct report *r
 			return -1;
 		json_array_foreach(json_object_get(db, "tables"), k, table)
 		{
-			if (json_u64_or(table, "rows", 0) == 0)
+			struct expected_table t;
+			if (json_u64_or(table, "rows", 0) == 0 ||
+			    json_object_get(table, "loaded_through") != NULL)
 				continue;
 			*ret_done = true;
-			if (!fault_skips("negative-control") && remove_row(pg, table, err) < 0)
+			if (read_table(table, &t, err) < 0 ||
+			    (!fault_skips("negative-control") && remove_row(pg, table, err) < 0))
 				return -1;
-			return prove_table(pg, where, table, r, err);
+			return prove_table(pg, where, &t, r, err);
 		}
 	}
 	return 0;

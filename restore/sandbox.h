@@ -83,6 +83,9 @@ int plan_obstacle(json_t *plan, struct err *err, const char *fmt, ...) PRINTF_LI
 int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
     MUST_USE;
 int load_postgres(struct sandbox *sb, const json_t *section, struct err *err) MUST_USE;
+/* The job's one table instead of the whole database. */
+int load_postgres_table(struct sandbox *sb, const json_t *section, const json_t *db,
+			const char *const *env, struct err *err) MUST_USE;
 int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err) MUST_USE;
 int prove_postgres(struct sandbox *sb, const json_t *section, struct report *r, struct err *err)
     MUST_USE;
@@ -90,6 +93,7 @@ int control_postgres(struct sandbox *sb, const json_t *section, struct report *r
 		     struct err *err) MUST_USE;
 /* Is this database of the manifest part of the job? */
 bool restore_wants_database(const struct sandbox *sb, const char *name);
+bool restore_wants_table(const struct sandbox *sb, const char *schema, const char *name);
 int prove_checks(struct sandbox *sb, struct report *r, struct err *err) MUST_USE;
 
 #endif

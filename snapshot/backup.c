@@ -157,13 +157,17 @@ static int write_archive(struct snapshot *s, struct backup_result *r, struct err
 	return writer_close(s->writer, s->manifest, &r->totals, err);
 }
 
-/* An archive whose sidecar can't be written is no backup: it goes, so that it takes no space. */
+/* An archive whose sidecar can't be written is no backup: it goes, so that it takes no space. The
+ * sidecar's name first: a put may have failed after its rename. */
 static void withdraw_archive(struct snapshot *s, const struct backup_result *r)
 {
 	struct err ignored = ERR_INIT;
+	char sidecar[201];
 	cancel_hold();
-	if (store_remove(s->job->store, r->archive, &ignored) < 0)
-		err_clear(&ignored); /* prune finds it later: it has no sidecar */
+	if (catalog_sidecar_name(s->job->stack, r->id, sidecar, &ignored) < 0 ||
+	    store_remove(s->job->store, sidecar, &ignored) < 0 ||
+	    store_remove(s->job->store, r->archive, &ignored) < 0)
+		err_clear(&ignored); /* prune finds what is left */
 	cancel_release();
 }
 

@@ -235,6 +235,19 @@ static json_t *table_json(const struct pgdump_entry *e, struct err *err)
 		json_decref(t);
 		return NULL;
 	}
+	/* Its rows may end in another partition of the same root; the root's name is what stands
+	 * between "COPY " and the columns. */
+	if (pgdump_loads_elsewhere(e)) {
+		CLEANUP(freep) char *root = NULL;
+		const char *name = e->copy + strlen("COPY ");
+		const char *list = strstr(name, columns);
+		size_t len = list != NULL ? (size_t)(list - name) : strcspn(name, "\n");
+		if (str_dupn(name, len, &root, err) < 0 ||
+		    json_put(t, "loaded_through", json_text_value(root), err) < 0) {
+			json_decref(t);
+			return NULL;
+		}
+	}
 	return t;
 }
 
@@ -281,9 +294,7 @@ static int note_contents(struct snapshot *s, json_t *db, const struct pgdump *du
 		} else if (strcmp(e->desc, "SEQUENCE SET") == 0) {
 			rc = json_push(sequences, sequence_json(e, err), err);
 		} else if (strcmp(e->desc, "BLOBS") == 0) {
-			blobs.rows += e->data.rows;
-			blobs.high += e->data.high + (blobs.low + e->data.low < blobs.low);
-			blobs.low += e->data.low;
+			rows_digest_merge(&blobs, &e->data);
 		}
 		if (rc < 0 || count_object(objects, e->desc, err) < 0)
 			return -1;
@@ -300,7 +311,9 @@ static int note_contents(struct snapshot *s, json_t *db, const struct pgdump *du
 static int take_database(struct snapshot *s, json_t *section, json_t *db, const char *const *env,
 			 struct err *err)
 {
-	CLEANUP(freep) char *conninfo = NULL, *encoded = NULL, *stream = NULL, *lock_wait = NULL;
+	CLEANUP(freep)
+	char *conninfo = NULL,
+	     *encoded = NULL, *stream = NULL, *lock_wait = NULL, *encoding = NULL;
 	CLEANUP(pgdump_freep) struct pgdump *dump = NULL;
 	const json_t *server = json_object_get(section, "server");
 	const char *name = json_str_or(db, "name", "");
@@ -309,7 +322,9 @@ static int take_database(struct snapshot *s, json_t *section, json_t *db, const 
 	    snapshot_member_name(name, &encoded, err) < 0 ||
 	    str_printf(&stream, err, "postgres/databases/%s/dump", encoded) < 0 ||
 	    str_printf(&lock_wait, err, "--lock-wait-timeout=%lld",
-		       (long long)s->job->lock_wait_ms) < 0)
+		       (long long)s->job->lock_wait_ms) < 0 ||
+	    /* Else a default of the role's would decide. */
+	    str_printf(&encoding, err, "--encoding=%s", json_str_or(db, "encoding", "UTF8")) < 0)
 		return -1;
 	bool no_blobs = json_u64_or(db, "large_objects_unreadable", 0) > 0;
 	const char *argv[] = {"-Fc",

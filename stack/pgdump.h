@@ -33,6 +33,8 @@ void rows_digest_add_hash(struct rows_digest *d, uint64_t low, uint64_t high);
 /* Adds all rows of `more`. */
 void rows_digest_merge(struct rows_digest *d, const struct rows_digest *more);
 void rows_digest_hex(const struct rows_digest *d, char out[ROWS_DIGEST_BYTES]);
+/* Reads what rows_digest_hex wrote into the sum; rows stay. -1 when it is something else. */
+int rows_digest_parse(const char *text, struct rows_digest *ret) MUST_USE;
 
 /* One entry of the table of contents. Strings belong to the pgdump; NULL where the dump has none.
  * They are in UTF-8, whatever the database's encoding is, unless that is SQL_ASCII. */

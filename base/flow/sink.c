@@ -188,7 +188,9 @@ static int child_sink_write(void *self, const uint8_t *data, size_t len, struct 
 		return -1;
 	/* It stopped reading. Why, its exit status and stderr say better than "broken pipe". */
 	struct err why = ERR_INIT;
-	if (child_wait(c->child, deadline_in(5000), &why) < 0 && why.code == ERR_FAILED)
+	if (child_wait(c->child, deadline_in(5000), &why) == 0)
+		err->code = ERR_CLOSED;
+	else if (why.code == ERR_FAILED)
 		*err = why;
 	return -1;
 }

@@ -42,7 +42,8 @@ int sink_buf(struct buf *b, struct sink **ret, struct err *err) MUST_USE;
 /* Into a digest, which stays the caller's. */
 int sink_sha256(struct sha256 *h, struct sink **ret, struct err *err) MUST_USE;
 /* Into a child's input (child taken); close waits until it exited 0, at most `close_ms` (negative:
- * no limit). When it stops reading, the error carries its exit status and last words. */
+ * no limit). When it stops reading, the error carries its exit status and last words; ERR_CLOSED
+ * when it ended well. */
 int sink_child(struct child *c, int64_t close_ms, struct sink **ret, struct err *err) MUST_USE;
 /* Counts: `seen(ctx, n)` after every write of n bytes. */
 int sink_meter(void (*seen)(void *ctx, size_t n), void *ctx, struct sink **ret, struct err *err)
