@@ -162,9 +162,6 @@ static int sandbox_url(struct sandbox *sb, char **ret, struct err *err)
 	if (url != NULL && (start = strstr(url, "://")) != NULL) {
 		start += 3;
 		at = memrchr(start, '@', strcspn(start, "/?#"));
-		/* In unix:// urls the path follows the '@'. */
-		if (at == NULL && strncmp(url, "unix://", 7) == 0)
-			at = strchr(start, '@');
 	}
 	return str_printf(ret, err, "redis://%.*s%s:%u/0", at != NULL ? (int)(at + 1 - start) : 0,
 			  at != NULL ? start : "", server_host(sb->redis), server_port(sb->redis));

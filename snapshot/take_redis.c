@@ -14,47 +14,62 @@ static bool is_part(const struct backup_job *job)
 	return job->redis != NULL;
 }
 
-/* Why the file way is closed: NULL when it is open. Borrowed or literal. */
-static int bgsave_obstacle(struct snapshot *s, struct redisdoor *r, const char **ret,
-			   struct err *err)
+/* Free space where the server saves. *ret_reachable false: its folder can't be seen from here. */
+static int save_space(struct snapshot *s, struct redisdoor *r, uint64_t *ret, bool *ret_reachable,
+		      struct err *err)
 {
 	CLEANUP(freep) char *dir = NULL;
 	struct err why = ERR_INIT;
-	uint64_t free_bytes;
+	*ret = UINT64_MAX;
+	*ret_reachable = false;
 	if (redisdoor_config(r, "dir", &dir, err) < 0)
 		return -1;
-	if (dir[0] == '\0') {
-		*ret = "CONFIG GET dir is not allowed";
+	if (dir[0] != '\0' &&
+	    engine_server_free_bytes(s->job->engine, "redis", dir, ret, &why) == 0)
+		*ret_reachable = true;
+	return 0;
+}
+
+/* Why the snapshot can't be saved to a file and read from there: NULL when it can. */
+static int bgsave_obstacle(struct redisdoor *r, uint64_t space, bool reachable, const char **ret,
+			   struct err *err)
+{
+	if (reachable)
+		return redisdoor_bgsave_risk(r, space, ret, err);
+	*ret = "the server's data folder can't be reached from here";
+	return 0;
+}
+
+static int choose_stream(struct redisdoor *r, uint64_t space, const char *why, json_t *section,
+			 struct err *err)
+{
+	const char *risk = NULL;
+	if (json_put(section, "method", json_string("stream"), err) < 0 ||
+	    json_put(section, "method_reason", json_text_value(why), err) < 0 ||
+	    redisdoor_stream_risk(r, space, &risk, err) < 0)
+		return -1;
+	if (risk == NULL)
 		return 0;
-	}
-	if (engine_server_free_bytes(s->job->engine, "redis", dir, &free_bytes, &why) < 0) {
-		*ret = "the server's data folder can't be reached from here";
-		return 0;
-	}
-	return redisdoor_bgsave_risk(r, free_bytes, ret, err);
+	return err_set(err, ERR_FAILED, "a snapshot is not safe now: %s", risk);
 }
 
 static int choose_method(struct snapshot *s, struct redisdoor *r, json_t *section, struct err *err)
 {
 	const char *asked = s->job->redis_method, *obstacle = NULL;
-	const char *method = "stream", *why = "asked for";
-	if (strcmp(asked, "stream") != 0) {
-		if (bgsave_obstacle(s, r, &obstacle, err) < 0)
-			return -1;
-		if (obstacle != NULL && strcmp(asked, "bgsave") == 0) {
-			err_set(err, ERR_FAILED, "BGSAVE is not safe now: %s", obstacle);
-			return err_hint(err, "Mend that, or set [redis] method = auto or stream.");
-		}
-		if (obstacle == NULL)
-			method = "bgsave";
-		else
-			why = obstacle;
-	}
-	if (json_put(section, "method", json_string(method), err) < 0)
+	uint64_t space;
+	bool reachable;
+	if (save_space(s, r, &space, &reachable, err) < 0)
 		return -1;
-	return strcmp(method, "stream") == 0
-		   ? json_put(section, "method_reason", json_text_value(why), err)
-		   : 0;
+	if (strcmp(asked, "stream") == 0)
+		return choose_stream(r, space, "asked for", section, err);
+	if (bgsave_obstacle(r, space, reachable, &obstacle, err) < 0)
+		return -1;
+	if (obstacle == NULL)
+		return json_put(section, "method", json_string("bgsave"), err);
+	if (strcmp(asked, "auto") == 0)
+		return choose_stream(r, space, obstacle, section, err);
+	err_set(err, ERR_FAILED, "BGSAVE is not safe now: %s", obstacle);
+	return err_hint(err, "Mend that, or set [redis] method = auto or stream.");
 }
 
 static int plan(struct snapshot *s, json_t *section, struct err *err)
@@ -68,6 +83,9 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 		return -1;
 	size_t i;
 	json_t *item;
+	if (redisdoor_warning(r) != NULL &&
+	    snapshot_warn(s, err, "redis: %s", redisdoor_warning(r)) < 0)
+		return -1;
 	json_array_foreach(json_object_get(server, "missing"), i, item)
 	{
 		if (snapshot_warn(s, err, "redis: not taken: %s: %s",
@@ -110,7 +128,7 @@ static int check_rdb(struct snapshot *s, const struct rdb_summary *sum, int64_t 
 		    "the dump file is older than our save: it is not what was just saved");
 	for (size_t i = 0; i < sum->databases; i++) {
 		const struct rdb_database *db = &sum->db[i];
-		if (sum->counted && db->keys != db->hint_keys)
+		if (sum->counted && db->hinted && db->keys != db->hint_keys)
 			return err_set(err, ERR_CORRUPT,
 				       "database %u has %llu keys, but says that it has %llu",
 				       db->number, (unsigned long long)db->keys,
@@ -177,12 +195,14 @@ static int take(struct snapshot *s, json_t *section, struct err *err)
 	int64_t began_s;
 	uint64_t dbsize, bytes;
 	char now[CLOCK_TEXT_BYTES];
+	const json_t *config = json_object_get(json_object_get(section, "server"), "config");
+	struct rdb_opts opts = {.need_checksum =
+				    strcmp(json_str_or(config, "rdbchecksum", ""), "yes") == 0};
 	s->taking = "redis";
 	if (json_put(section, "config_files", files, err) < 0 ||
 	    json_put(section, "started", json_string(clock_rfc3339(clock_wall_ms(), now)), err) <
 		0 ||
-	    redisdoor_connect(s->job->redis, &r, err) < 0 ||
-	    rdb_new(&(struct rdb_opts){0}, &rdb, err) < 0)
+	    redisdoor_connect(s->job->redis, &r, err) < 0 || rdb_new(&opts, &rdb, err) < 0)
 		return -1;
 	if (open_snapshot(s, section, r, &from, &began_s, &dbsize, err) < 0)
 		return -1;
@@ -200,7 +220,6 @@ static int take(struct snapshot *s, json_t *section, struct err *err)
 		0)
 		return -1;
 	const json_t *server = json_object_get(section, "server");
-	const json_t *config = json_object_get(server, "config");
 	const char *dir = json_str_or(config, "dir", "");
 	if (take_side_file(s, files, "config", json_str_or(server, "config_file", ""), dir, err) <
 	    0)
