@@ -10,6 +10,7 @@ struct child {
 	pid_t pid; /* 0 once reaped */
 	int status;
 	int in, out, errs; /* our ends, -1 when closed */
+	uint64_t read_bytes;
 	/* The end of its stderr; fixed, so that keeping it never fails. */
 	char tail[CHILD_STDERR_KEPT + CHILD_STDERR_READ + 1];
 	size_t tail_len;
