@@ -67,13 +67,11 @@ static int add_item(struct parse *s, struct cursor *c, enum pgbouncer_item_kind 
 	struct pgbouncer_ini *ini = s->ini;
 	if (ini->count >= ITEMS_MAX)
 		return err_set(err, ERR_LIMIT, "%s: more than %d settings", s->ini_path, ITEMS_MAX);
-	if (ini->count == 0 || (ini->count >= 16 && (ini->count & (ini->count - 1)) == 0)) {
-		size_t room = ini->count == 0 ? 16 : ini->count * 2;
-		struct pgbouncer_item *more = realloc(ini->items, room * sizeof *more);
-		if (more == NULL)
-			return err_nomem(err, "settings of pgbouncer");
-		ini->items = more;
-	}
+	struct pgbouncer_item *items =
+	    mem_grow(ini->items, ini->count, sizeof *items, "settings of pgbouncer", err);
+	if (items == NULL)
+		return -1;
+	ini->items = items;
 	struct pgbouncer_item *i = &ini->items[ini->count];
 	*i = (struct pgbouncer_item){
 	    .kind = kind, .section = s->section, .file = c->file, .line = line_of(c, c->p)};
