@@ -35,6 +35,13 @@ void secret_wipe(char *text)
 	free(text);
 }
 
+void secret_wipe_list(struct strlist *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		explicit_bzero(l->items[i], strlen(l->items[i]));
+	strlist_done(l);
+}
+
 void secret_done(struct secret *s)
 {
 	secret_wipe(s->text);

@@ -22,6 +22,10 @@ void secret_done(struct secret *s);
 /* Zeroes and frees a heap string that held one; NULL is fine. */
 void secret_wipe(char *text);
 
+struct strlist;
+/* Zeroes and frees a list of which items may hold one. For CLEANUP. */
+void secret_wipe_list(struct strlist *l);
+
 /* A copy of `text` in which every password of a connection string is "***": between the first ':'
  * and the last '@' of a URL, and after "password=". Rather too much is hidden than too little. For
  * messages; free() it. */

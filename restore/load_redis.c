@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/fault.h"
 #include "base/secret.h"
 #include "restore/sandbox.h"
 #include "stack/rdb.h"
@@ -116,35 +115,90 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	return sandbox_outside(sb, "redis", "redis/outside/", volume_of(section), &outside, err);
 }
 
-/* Directives for the sandbox: production's own file first where the backup has it, then what makes
+/* Where a restored file of the server's is now; a new string. */
+static int restored_path(struct sandbox *sb, const json_t *section, const json_t *file, char **ret,
+			 struct err *err)
+{
+	const char *inside = json_str_or(file, "inside", NULL);
+	const char *path = json_str_or(file, "path", "/");
+	CLEANUP(freep) char *name = NULL, *volume = NULL;
+	if (str_printf(&name, err, "%s%s", volume_of(section), inside ? "" : "-outside") < 0 ||
+	    sandbox_volume_name(sb, name, &volume, err) < 0)
+		return -1;
+	return str_printf(ret, err, "%s/%s", engine_volume_where(sb->job->engine, volume),
+			  inside != NULL ? inside : path + 1);
+}
+
+/* Lines of production's redis.conf that a sandbox must not follow: they lead to production's own
+ * files and neighbours, or keep a server without neighbours from working. What the engine decides
+ * (addresses, sockets, folders, replication) it drops by itself. */
+static bool leads_astray(const char *line, size_t name_len)
+{
+	static const char *const names[] = {"include",
+					    "aclfile",
+					    "save",
+					    "min-replicas-to-write",
+					    "min-slaves-to-write",
+					    "shutdown-on-sigterm",
+					    "shutdown-on-sigint"};
+	if (name_len > 8 && strncasecmp(line, "cluster-", 8) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strlen(names[i]) == name_len && strncasecmp(line, names[i], name_len) == 0)
+			return true;
+	return false;
+}
+
+/* Production's own settings, line by line. Never by `include`: what is included is not looked at.
+ */
+static int put_own_lines(struct strlist *ret, const char *text, struct err *err)
+{
+	for (const char *line = text; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+		const char *start = line + strspn(line, " \t\r");
+		const char *end = line + len;
+		line = *end == '\n' ? end + 1 : end;
+		while (end > start && strchr(" \t\r", end[-1]) != NULL)
+			end--;
+		if (start >= end || *start == '#')
+			continue;
+		size_t name_len = strspn(start, "abcdefghijklmnopqrstuvwxyz"
+						"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+		if (name_len == 0 || strchr(" \t", start[name_len]) == NULL)
+			return err_set(err, ERR_FAILED,
+				       "redis.conf has a line that is no directive: '%.40s'",
+				       start);
+		if (!leads_astray(start, name_len) &&
+		    strlist_pushf(ret, err, "%.*s", (int)(end - start), start) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Directives for the sandbox: production's own first where the backup has them, then what makes
  * the difference for loading, then what keeps it from writing over what was restored. */
 static int sandbox_directives(struct sandbox *sb, const json_t *section, struct strlist *ret,
 			      struct err *err)
 {
-	static const char *const kept[] = {"appendonly",
-					   "appendfilename",
-					   "appenddirname",
-					   "dbfilename",
-					   "databases",
-					   "aof-use-rdb-preamble",
-					   "hash-max-listpack-entries"};
+	static const char *const kept[] = {"appendonly", "appendfilename", "appenddirname",
+					   "dbfilename", "databases",      "aof-use-rdb-preamble"};
 	const json_t *config = config_of(section);
 	size_t i;
 	json_t *file;
 	json_array_foreach(json_object_get(section, "config_files"), i, file)
 	{
-		const char *inside = json_str_or(file, "inside", NULL);
-		const char *path = json_str_or(file, "path", "");
-		CLEANUP(freep) char *name = NULL, *volume = NULL;
-		if (str_printf(&name, err, "%s%s", volume_of(section), inside ? "" : "-outside") <
-			0 ||
-		    sandbox_volume_name(sb, name, &volume, err) < 0)
+		const char *member = json_str_or(file, "member", "");
+		CLEANUP(freep) char *path = NULL;
+		CLEANUP(buf_done) struct buf text;
+		buf_init(&text, (size_t)16 << 20);
+		if (strcmp(json_str_or(file, "role", ""), "acl") == 0) {
+			if (restored_path(sb, section, file, &path, err) < 0 ||
+			    strlist_pushf(ret, err, "aclfile %s", path) < 0)
+				return -1;
+		} else if (sandbox_member(sb, member, &text, err) < 0 ||
+			   put_own_lines(ret, buf_text(&text), err) < 0) {
 			return -1;
-		const char *where = engine_volume_where(sb->job->engine, volume);
-		bool is_acl = strcmp(json_str_or(file, "role", ""), "acl") == 0;
-		if (strlist_pushf(ret, err, "%s %s/%s", is_acl ? "aclfile" : "include", where,
-				  inside != NULL ? inside : path + 1) < 0)
-			return -1;
+		}
 	}
 	for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
 		const char *value = json_str_or(config, kept[k], "");
@@ -167,7 +221,7 @@ static int sandbox_url(struct sandbox *sb, char **ret, struct err *err)
 			  at != NULL ? start : "", server_host(sb->redis), server_port(sb->redis));
 }
 
-static int connect_ready(struct sandbox *sb, struct redisdoor **ret, struct err *err)
+int load_redis_connect(struct sandbox *sb, struct redisdoor **ret, struct err *err)
 {
 	char *url = NULL;
 	if (sandbox_url(sb, &url, err) < 0)
@@ -182,7 +236,7 @@ static int connect_ready(struct sandbox *sb, struct redisdoor **ret, struct err 
 static int boot(struct sandbox *sb, const json_t *section, struct err *err)
 {
 	CLEANUP(freep) char *volume = NULL;
-	CLEANUP(strlist_done) struct strlist directives = {0};
+	CLEANUP(secret_wipe_list) struct strlist directives = {0};
 	unsigned major = (unsigned)json_u64_or(json_object_get(section, "server"), "major", 0);
 	if (sandbox_volume_name(sb, volume_of(section), &volume, err) < 0 ||
 	    sandbox_directives(sb, section, &directives, err) < 0 ||
@@ -197,242 +251,15 @@ static int boot(struct sandbox *sb, const json_t *section, struct err *err)
 		if (start > 0 && server_stop(sb->redis, 60000, err) < 0)
 			return -1;
 		sb->redis_loaded_ms = start > 0 ? sb->redis_loaded_ms : clock_wall_ms();
-		if (server_start(sb->redis, &spec, err) < 0 || connect_ready(sb, &r, err) < 0)
+		if (server_start(sb->redis, &spec, err) < 0 || load_redis_connect(sb, &r, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* ---- proof ---- */
-
-/* Walks all keys once: the server drops those that have expired and not been noticed yet, so that
- * DBSIZE afterwards counts living keys only. */
-static int touch_all_keys(struct redisdoor *r, unsigned number, struct err *err)
-{
-	char db[16], cursor[32] = "0";
-	snprintf(db, sizeof db, "%u", number);
-	CLEANUP(freep) char *ok = NULL;
-	if (redisdoor_command(r, &ok, err, 2, (const char *const[]){"SELECT", db}) < 0)
-		return -1;
-	do {
-		CLEANUP(freep) char *reply = NULL;
-		const char *const scan[] = {"SCAN", cursor, "COUNT", "1000"};
-		if (redisdoor_command(r, &reply, err, 4, scan) < 0)
-			return -1;
-		size_t len = strcspn(reply, "\n");
-		if (len == 0 || len >= sizeof cursor)
-			return err_set(err, ERR_FAILED, "SCAN answered '%.40s'", reply);
-		memcpy(cursor, reply, len);
-		cursor[len] = '\0';
-	} while (strcmp(cursor, "0") != 0);
-	return 0;
-}
-
-/* keys=12,expires=3,… of one database in INFO keyspace; zeros when it is empty. */
-static int keyspace(struct redisdoor *r, unsigned number, uint64_t *ret_keys,
-		    uint64_t *ret_expiring, struct err *err)
-{
-	char field[16];
-	CLEANUP(freep) char *text = NULL;
-	unsigned long long keys = 0, expiring = 0;
-	snprintf(field, sizeof field, "db%u", number);
-	if (redisdoor_info(r, "keyspace", field, &text, err) < 0)
-		return -1;
-	if (text[0] != '\0' && sscanf(text, "keys=%llu,expires=%llu", &keys, &expiring) != 2)
-		return err_set(err, ERR_FAILED, "INFO keyspace says '%s'", text);
-	*ret_keys = keys;
-	*ret_expiring = expiring;
-	return 0;
-}
-
-/* Keys that had expired by each of two times, per database: the archive's dump, read once more. */
-static int read_expiries(struct sandbox *sb, int64_t from_ms, int64_t to_ms, struct rdb **ret,
-			 struct err *err)
-{
-	CLEANUP(rdb_freep) struct rdb *rdb = NULL;
-	CLEANUP(sink_freep) struct sink *to = NULL;
-	CLEANUP(source_freep) struct source *from = NULL;
-	struct rdb_opts opts = {.expired_at_ms = {from_ms, to_ms}};
-	if (rdb_new(&opts, &rdb, err) < 0 || rdb_sink(rdb, &to, err) < 0 ||
-	    reader_stream(sb->reader, "redis/dump.rdb", &from, err) < 0 ||
-	    flow_copy(from, to, NULL, err) < 0 || sink_close(to, err) < 0)
-		return -1;
-	*ret = rdb;
-	rdb = NULL;
-	return 0;
-}
-
-/* What the server holds in one database. */
-struct held {
-	uint64_t keys, expiring;
-};
-
-static int compare_database(const struct rdb_database *db, const struct held *found,
-			    struct report *rep, struct err *err)
-{
-	char where[64];
-	snprintf(where, sizeof where, "redis database %u", db->number);
-	if (report_compare_u64(rep, "redis", where, "keys without expiry", db->keys - db->expiring,
-			       found->keys - found->expiring, err) < 0)
-		return -1;
-	/* Expired before the load: surely gone. Expired by the end of the count: perhaps. */
-	uint64_t most = db->expiring - db->expired[0], least = db->expiring - db->expired[1];
-	uint64_t expected = found->expiring < least  ? least
-			    : found->expiring > most ? most
-						     : found->expiring;
-	if (db->expired[1] > 0 &&
-	    report_note(rep, err, "%s: %llu keys have expired since the backup", where,
-			(unsigned long long)(db->expiring - expected)) < 0)
-		return -1;
-	return report_compare_u64(rep, "redis", where, "keys with expiry", expected,
-				  found->expiring, err);
-}
-
-/* How many databases the server has. */
-static int database_count(struct redisdoor *r, unsigned *ret, struct err *err)
-{
-	CLEANUP(freep) char *configured = NULL;
-	if (redisdoor_config(r, "databases", &configured, err) < 0)
-		return -1;
-	unsigned long count = configured[0] != '\0' ? strtoul(configured, NULL, 10) : 16;
-	*ret = count < RDB_MAX_DATABASES ? (unsigned)count : RDB_MAX_DATABASES;
-	return 0;
-}
-
-/* The dump was counted when it was taken; what the manifest says must still be so. */
-static int compare_manifest(const json_t *section, const struct rdb_summary *sum,
-			    struct report *rep, struct err *err)
-{
-	const json_t *listed = json_object_get(json_object_get(section, "rdb"), "databases");
-	if (report_compare_u64(rep, "redis", "redis", "databases in the manifest", sum->databases,
-			       json_array_size(listed), err) < 0)
-		return -1;
-	for (size_t i = 0; i < sum->databases && i < json_array_size(listed); i++) {
-		const json_t *db = json_array_get(listed, i);
-		char where[64];
-		snprintf(where, sizeof where, "redis database %u", sum->db[i].number);
-		if (report_compare_u64(rep, "redis", where, "keys in the manifest", sum->db[i].keys,
-				       json_u64_or(db, "keys", 0), err) < 0 ||
-		    report_compare_u64(rep, "redis", where, "expiring keys in the manifest",
-				       sum->db[i].expiring, json_u64_or(db, "expiring", 0),
-				       err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int prove_counts(struct sandbox *sb, const json_t *section, struct redisdoor *r,
-			struct report *rep, struct err *err)
-{
-	unsigned count;
-	if (database_count(r, &count, err) < 0)
-		return -1;
-	CLEANUP(freep) struct held *held = mem_zalloc(count * sizeof *held, "key counts", err);
-	CLEANUP(rdb_freep) struct rdb *rdb = NULL;
-	if (held == NULL)
-		return -1;
-	for (unsigned n = 0; n < count; n++)
-		if (touch_all_keys(r, n, err) < 0 ||
-		    keyspace(r, n, &held[n].keys, &held[n].expiring, err) < 0)
-			return -1;
-	/* A second more: Redis' clock for expiry and ours are read at different moments. */
-	if (read_expiries(sb, sb->redis_loaded_ms, clock_wall_ms() + 1000, &rdb, err) < 0)
-		return -1;
-	const struct rdb_summary *sum = rdb_summary(rdb);
-	if (!sum->counted)
-		return report_unverified(rep, "redis", "redis",
-					 "the dump has values of a type that is not known here, so "
-					 "its keys can't be counted",
-					 err);
-	if (compare_manifest(section, sum, rep, err) < 0)
-		return -1;
-	for (size_t i = 0; i < sum->databases; i++) {
-		static const struct held nothing;
-		unsigned n = sum->db[i].number;
-		if (compare_database(&sum->db[i], n < count ? &held[n] : &nothing, rep, err) < 0)
-			return -1;
-		if (n < count)
-			held[n] = nothing; /* accounted for */
-	}
-	for (unsigned n = 0; n < count; n++) {
-		char where[64];
-		snprintf(where, sizeof where, "redis database %u", n);
-		if (held[n].keys > 0 &&
-		    report_compare_u64(rep, "redis", where, "keys", 0, held[n].keys, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int prove(struct sandbox *sb, const json_t *section, struct report *rep, struct err *err)
-{
-	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
-	CLEANUP(freep) char *pong = NULL;
-	if (connect_ready(sb, &r, err) < 0 ||
-	    redisdoor_command(r, &pong, err, 1, (const char *const[]){"PING"}) < 0 ||
-	    report_compare(rep, "redis", "redis", "PING", "PONG", pong, err) < 0)
-		return -1;
-	return prove_counts(sb, section, r, rep, err);
-}
-
-/* ---- the negative control ---- */
-
-/* A key of the selected database, one without expiry if luck has it within a thousand draws: such a
- * key can't have gone by itself. NULL when the database is empty. A new string. */
-static int pick_key(struct redisdoor *r, char **ret, struct err *err)
-{
-	CLEANUP(freep) char *key = NULL;
-	for (int tries = 0; tries < 1000; tries++) {
-		CLEANUP(freep) char *ttl = NULL, *next = NULL;
-		if (redisdoor_command(r, &next, err, 1, (const char *const[]){"RANDOMKEY"}) < 0)
-			return -1;
-		free(key);
-		key = next;
-		next = NULL;
-		if (key[0] == '\0')
-			break;
-		if (redisdoor_command(r, &ttl, err, 2, (const char *const[]){"TTL", key}) < 0)
-			return -1;
-		if (strcmp(ttl, "-1") == 0)
-			break;
-	}
-	*ret = NULL;
-	if (key == NULL || key[0] == '\0')
-		return 0;
-	*ret = key;
-	key = NULL;
-	return 0;
-}
-
-/* Removes one key; the proof must notice. */
-static int control(struct sandbox *sb, const json_t *section, struct report *rep, bool *ret_done,
-		   struct err *err)
-{
-	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
-	json_t *databases = json_object_get(json_object_get(section, "rdb"), "databases"), *db;
-	size_t i;
-	*ret_done = false;
-	if (connect_ready(sb, &r, err) < 0)
-		return -1;
-	json_array_foreach(databases, i, db)
-	{
-		char number[16];
-		CLEANUP(freep) char *ok = NULL, *key = NULL, *gone = NULL;
-		snprintf(number, sizeof number, "%u", (unsigned)json_u64_or(db, "number", 0));
-		if (redisdoor_command(r, &ok, err, 2, (const char *const[]){"SELECT", number}) <
-			0 ||
-		    pick_key(r, &key, err) < 0)
-			return -1;
-		if (key == NULL)
-			continue;
-		*ret_done = true;
-		if (!fault_skips("negative-control") &&
-		    redisdoor_command(r, &gone, err, 2, (const char *const[]){"DEL", key}) < 0)
-			return -1;
-		return prove_counts(sb, section, r, rep, err);
-	}
-	return 0;
-}
-
-const struct part part_redis = {
-    .name = "redis", .plan = plan, .load = load, .boot = boot, .prove = prove, .control = control};
+const struct part part_redis = {.name = "redis",
+				.plan = plan,
+				.load = load,
+				.boot = boot,
+				.prove = prove_redis,
+				.control = control_redis};

@@ -94,6 +94,17 @@ int control_postgres(struct sandbox *sb, const json_t *section, struct report *r
 /* Is this database of the manifest part of the job? */
 bool restore_wants_database(const struct sandbox *sb, const char *name);
 bool restore_wants_table(const struct sandbox *sb, const char *schema, const char *name);
+
+/* ---- Redis, shared by its files ---- */
+struct redisdoor;
+/* The sandbox's server, once it answers and has loaded. */
+int load_redis_connect(struct sandbox *sb, struct redisdoor **ret, struct err *err) MUST_USE;
+int prove_redis(struct sandbox *sb, const json_t *section, struct report *r, struct err *err)
+    MUST_USE;
+int control_redis(struct sandbox *sb, const json_t *section, struct report *r, bool *ret_done,
+		  struct err *err) MUST_USE;
+
+/* The user's own SQL. */
 int prove_checks(struct sandbox *sb, struct report *r, struct err *err) MUST_USE;
 
 #endif

@@ -91,13 +91,14 @@ static bool is_directive(const char *line, const char *name)
 }
 
 /* What the engine decides; some of these act while the file is being read, so that a later line
- * would not undo them. A replica would throw the restored keys away for its master's. */
+ * would not undo them. A replica would throw the restored keys away for its master's; an included
+ * file would not be filtered. */
 static bool is_ours(const char *line)
 {
 	static const char *const ours[] = {
 	    "port",           "bind",      "tls-port",       "unixsocket", "dir",
 	    "pidfile",        "logfile",   "syslog-enabled", "daemonize",  "supervised",
-	    "protected-mode", "replicaof", "slaveof"};
+	    "protected-mode", "replicaof", "slaveof",        "include",    "bind-source-addr"};
 	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
 		if (is_directive(line, ours[i]))
 			return true;

@@ -90,8 +90,5 @@ int pg_tool_env(const struct pg_opts *opts, struct strlist *ret, struct err *err
 
 void pg_tool_env_done(struct strlist *env)
 {
-	for (size_t i = 0; i < env->count; i++)
-		secret_wipe(env->items[i]);
-	free(env->items);
-	*env = (struct strlist){0};
+	secret_wipe_list(env);
 }
