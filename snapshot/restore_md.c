@@ -36,8 +36,7 @@ static int put_intro(struct buf *b, const json_t *manifest, const char *archive,
 		"# How to restore this archive by hand\n\n"
 		"This is the backup `%s` of the stack `%s`, begun at %s. It is a tar file in "
 		"zstd frames: `zstd`, `tar` and the servers' own programs are all that is "
-		"needed. An archive that ends in `.age` is decrypted first: "
-		"`age -d -i KEYFILE ARCHIVE.age > ARCHIVE`.\n\n"
+		"needed.\n\n"
 		"The commands below are to be pasted into one `sh`, as the user that the "
 		"servers will run as (often `postgres`). Nothing existing is written over: "
 		"choose a new, empty folder.\n\n",

@@ -17,7 +17,7 @@ export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1
 unset CC CFLAGS LDFLAGS LIBRARY_PATH C_INCLUDE_PATH CPATH 2>/dev/null
 build=${LIFEBOAT_BUILD:-$PWD/build}
 jobs=$(nproc)
-all='debug'
+all='debug fuzz threads analyze coverage'
 
 say() {
 	printf '\n==== %s\n' "$*"
@@ -81,10 +81,12 @@ step_threads() {
 	make_tree tsan && run_tests tsan -L '^(unit|sweep)$' -R '/(base|storage)/'
 }
 
-# gcc's own analyzer over everything that ships.
+# gcc's own analyzer over everything that ships. gcc 12 takes variables with a cleanup in a loop for
+# uninitialised; clang and the sanitizers look at those.
 step_analyze() {
 	cmake -S . -B "$build/analyze" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF \
-		-DCMAKE_C_FLAGS=-fanalyzer </dev/null >"$build/analyze.log" 2>&1 &&
+		-DCMAKE_C_FLAGS='-fanalyzer -Wno-analyzer-use-of-uninitialized-value' \
+		</dev/null >"$build/analyze.log" 2>&1 &&
 		cmake --build "$build/analyze" -j "$jobs" </dev/null >"$build/analyze.log" 2>&1 || {
 		tail -n 80 "$build/analyze.log"
 		return 1

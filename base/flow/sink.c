@@ -58,6 +58,19 @@ int sink_write(struct sink *s, const void *data, size_t len, struct err *err)
 	return 0;
 }
 
+int sink_lend(struct sink *s, uint8_t **ret, size_t *ret_cap, struct err *err)
+{
+	uint8_t *memory = NULL;
+	size_t cap = 0;
+	if (check_usable(s, err) < 0)
+		return -1;
+	if (s->ops->lend != NULL && s->ops->lend(s->self, &memory, &cap, err) < 0)
+		return remember(s, err);
+	*ret = memory;
+	*ret_cap = cap;
+	return 0;
+}
+
 int sink_close(struct sink *s, struct err *err)
 {
 	if (check_usable(s, err) < 0)
@@ -82,17 +95,25 @@ uint64_t sink_bytes(const struct sink *s)
 	return s->bytes;
 }
 
+/* No larger: what was just read is still in the processor's cache when it is looked at. */
 enum { COPY_BYTES = 256 << 10 };
 
 int flow_copy(struct source *from, struct sink *to, uint64_t *ret_bytes, struct err *err)
 {
-	CLEANUP(freep) uint8_t *block = malloc(COPY_BYTES);
-	if (block == NULL)
-		return err_nomem(err, "a copy");
+	CLEANUP(freep) uint8_t *own = NULL;
 	uint64_t total = 0;
 	for (;;) {
-		size_t n;
-		if (source_read(from, block, COPY_BYTES, &n, err) < 0)
+		uint8_t *block;
+		size_t n, cap;
+		if (sink_lend(to, &block, &cap, err) < 0)
+			return -1;
+		if (block == NULL) {
+			if (own == NULL && (own = malloc(COPY_BYTES)) == NULL)
+				return err_nomem(err, "a copy");
+			block = own;
+			cap = COPY_BYTES;
+		}
+		if (source_read(from, block, cap < COPY_BYTES ? cap : COPY_BYTES, &n, err) < 0)
 			return -1;
 		if (n == 0)
 			break;

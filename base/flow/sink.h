@@ -24,6 +24,8 @@ struct buf;
 
 struct sink_ops {
 	int (*write)(void *self, const uint8_t *data, size_t len, struct err *err);
+	/* See sink_lend. NULL: it has no memory to lend. */
+	int (*lend)(void *self, uint8_t **ret, size_t *ret_cap, struct err *err);
 	int (*close)(void *self, struct err *err); /* NULL: nothing to commit */
 	void (*free)(void *self);                  /* NULL: self is the caller's */
 };
@@ -32,6 +34,10 @@ struct sink_ops {
 int sink_new(const struct sink_ops *ops, void *self, struct sink **ret, struct err *err) MUST_USE;
 
 int sink_write(struct sink *s, const void *data, size_t len, struct err *err) MUST_USE;
+/* Memory of the sink's own for the bytes that come next, at least one; *ret is NULL when it has
+ * none to lend. Writing from its beginning copies nothing. Valid until the next call on the sink.
+ */
+int sink_lend(struct sink *s, uint8_t **ret, size_t *ret_cap, struct err *err) MUST_USE;
 int sink_close(struct sink *s, struct err *err) MUST_USE;
 void sink_free(struct sink *s);
 DEFINE_CLEANUP(struct sink, sink_free)
@@ -55,8 +61,8 @@ int sink_both(struct sink *a, struct sink *b, struct sink **ret, struct err *err
 /* Nowhere. */
 int sink_null(struct sink **ret, struct err *err) MUST_USE;
 
-/* The driver: moves everything from `from` to `to` in blocks of 256 KiB, to the vouched end. Closes
- * nothing. *ret_bytes may be NULL. */
+/* The driver: moves everything from `from` to `to` in blocks of 256 KiB, to the vouched end, and
+ * reads straight into memory that `to` lends. Closes nothing. *ret_bytes may be NULL. */
 int flow_copy(struct source *from, struct sink *to, uint64_t *ret_bytes, struct err *err) MUST_USE;
 
 #endif

@@ -278,17 +278,31 @@ static int send_part(struct stream *s, struct err *err)
 	return 0;
 }
 
+/* What is left of the part. */
+static int stream_lend(void *self, uint8_t **ret, size_t *ret_cap, struct err *err)
+{
+	struct stream *s = self;
+	struct writer *w = s->w;
+	if (w->buffer == NULL && part_pipe_buffer(w->pipe, &w->buffer, err) < 0)
+		return fail(w, err);
+	*ret = w->buffer + HEADROOM + s->filled;
+	*ret_cap = w->part_bytes - s->filled;
+	return 0;
+}
+
 static int stream_write(void *self, const uint8_t *data, size_t len, struct err *err)
 {
 	struct stream *s = self;
 	struct writer *w = s->w;
 	while (len > 0) {
-		if (w->buffer == NULL && part_pipe_buffer(w->pipe, &w->buffer, err) < 0)
-			return fail(w, err);
-		size_t n = w->part_bytes - s->filled;
+		uint8_t *at;
+		size_t n;
+		if (stream_lend(s, &at, &n, err) < 0)
+			return -1;
 		if (n > len)
 			n = len;
-		memcpy(w->buffer + HEADROOM + s->filled, data, n);
+		if (data != at)
+			memcpy(at, data, n);
 		s->filled += n;
 		data += n;
 		len -= n;
@@ -323,7 +337,7 @@ static void stream_free(void *self)
 }
 
 static const struct sink_ops stream_ops = {
-    .write = stream_write, .close = stream_close, .free = stream_free};
+    .write = stream_write, .lend = stream_lend, .close = stream_close, .free = stream_free};
 
 static int new_digest(struct writer *w, size_t number, struct err *err)
 {
