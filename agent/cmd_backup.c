@@ -17,18 +17,19 @@ static void say_warnings(struct app *app, const json_t *manifest)
 static void say_result(struct app *app, const struct job *j, const struct backup_result *r,
 		       int64_t took_ms)
 {
-	char stored[FORMAT_BYTES], raw[FORMAT_BYTES], took[FORMAT_BYTES], rows[FORMAT_BYTES];
+	char stored[FORMAT_BYTES], raw[FORMAT_BYTES], took[FORMAT_BYTES], rows[FORMAT_BYTES],
+	    keys[FORMAT_BYTES];
 	const json_t *counts = json_object_get(r->sidecar, "counts");
 	say_warnings(app, r->manifest);
 	output_line(app->out, "backup " STYLE_BOLD "%s" STYLE_END " is in store '%s'", r->id,
 		    j->store_config->label);
 	output_say(app->out, "  %s of data in %s, in %s", format_size(r->totals.raw_bytes, raw),
 		   format_size(r->totals.stored_bytes, stored), format_duration(took_ms, took));
-	output_say(app->out, "  %llu databases, %llu tables, %s rows, %llu Redis keys, %llu files",
+	output_say(app->out, "  %llu databases, %llu tables, %s rows, %s Redis keys, %llu files",
 		   (unsigned long long)json_u64_or(counts, "databases", 0),
 		   (unsigned long long)json_u64_or(counts, "tables", 0),
 		   format_count(json_u64_or(counts, "rows", 0), rows),
-		   (unsigned long long)json_u64_or(counts, "redis_keys", 0),
+		   format_count(json_u64_or(counts, "redis_keys", 0), keys),
 		   (unsigned long long)json_u64_or(counts, "files", 0));
 	output_say(app->out, "  not proved yet: `lifeboat drill` restores it and compares");
 }

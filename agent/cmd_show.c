@@ -69,10 +69,11 @@ static void show_redis(struct app *app, const json_t *section)
 		    json_str_or(section, "method", "?"), json_str_or(rdb, "magic", "?"));
 	json_array_foreach(json_object_get(rdb, "databases"), i, db)
 	{
-		output_line(app->out, "  database %llu: %llu keys, %llu of them expire",
+		char keys[FORMAT_BYTES], expiring[FORMAT_BYTES];
+		output_line(app->out, "  database %llu: %s keys, %s of them expire",
 			    (unsigned long long)json_u64_or(db, "number", 0),
-			    (unsigned long long)json_u64_or(db, "keys", 0),
-			    (unsigned long long)json_u64_or(db, "expiring", 0));
+			    format_count(json_u64_or(db, "keys", 0), keys),
+			    format_count(json_u64_or(db, "expiring", 0), expiring));
 	}
 }
 
