@@ -340,6 +340,30 @@ static void pipes__in_and_out__carry_megabytes_past_a_talkative_stderr(void **st
 	child_free(c);
 }
 
+/* In pieces of 4 KiB, as pg_dump writes; its beginning and its end are not those of a stream. */
+static void read__of_a_stream_in_small_writes__is_all_of_it(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct child *c = NULL;
+	struct child_opts o = {.argv = SH("dd if=/dev/zero bs=4096 count=1000 status=none; echo x"),
+			       .pipe_stdout = true};
+	static char block[1 << 18];
+	size_t n = 1, total = 0;
+	char last = '\0';
+	assert_int_equal(child_start(&o, &c, &err), 0);
+	while (n > 0) {
+		assert_int_equal(child_read(c, block, sizeof block, &n, deadline_in(LONG_MS), &err),
+				 0);
+		total += n;
+		last = n > 0 ? block[n - 1] : last;
+	}
+	assert_int_equal(total, 4096002);
+	assert_int_equal(last, '\n');
+	assert_int_equal(child_wait(c, deadline_in(LONG_MS), &err), 0);
+	child_free(c);
+}
+
 static void write__to_one_that_stopped_reading__fails_and_wait_says_why(void **state)
 {
 	(void)state;
@@ -593,6 +617,7 @@ int main(void)
 	    cmocka_unit_test(group__of_a_child__is_its_own_and_a_session_if_it_outlives),
 	    cmocka_unit_test(signals__blocked_or_ignored_by_us__are_not_for_the_child),
 	    cmocka_unit_test(pipes__in_and_out__carry_megabytes_past_a_talkative_stderr),
+	    cmocka_unit_test(read__of_a_stream_in_small_writes__is_all_of_it),
 	    cmocka_unit_test(write__to_one_that_stopped_reading__fails_and_wait_says_why),
 	    cmocka_unit_test(deadlines__passed__are_timeouts_and_it_still_runs),
 	    cmocka_unit_test(cancel__while_waiting__ends_the_wait),

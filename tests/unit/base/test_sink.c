@@ -328,6 +328,70 @@ static void copy__all_of_it__counts_and_closes_nothing(void **state)
 	sink_free(b);
 }
 
+/* Memory of 1000 bytes that is lent again and again; `direct` counts what was written from it. */
+struct lender {
+	uint8_t memory[1000];
+	size_t used, lent, direct;
+};
+
+static int lender_lend(void *self, uint8_t **ret, size_t *ret_cap, struct err *err)
+{
+	struct lender *l = self;
+	if (++l->lent > 3)
+		return err_set(err, ERR_NOSPACE, "no more to lend");
+	*ret = l->memory + l->used;
+	*ret_cap = sizeof l->memory - l->used;
+	return 0;
+}
+
+static int lender_write(void *self, const uint8_t *data, size_t len, struct err *err)
+{
+	(void)err;
+	struct lender *l = self;
+	l->direct += data == l->memory + l->used ? len : 0;
+	l->used = (l->used + len) % sizeof l->memory;
+	return 0;
+}
+
+static void copy__into_a_sink_that_lends__reads_into_its_memory(void **state)
+{
+	(void)state;
+	static const struct sink_ops ops = {.write = lender_write, .lend = lender_lend};
+	struct err err = ERR_INIT;
+	struct fake_log log = {0};
+	struct lender lender = {.used = 0};
+	struct source *from = fake_source(&log, 1100, 700, 0);
+	struct sink *to;
+	assert_int_equal(sink_new(&ops, &lender, &to, &err), 0);
+	/* 700, 300, 100, and no memory for what may come then. */
+	assert_int_equal(flow_copy(from, to, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_NOSPACE);
+	assert_string_equal(err.msg, "no more to lend");
+	assert_int_equal(lender.direct, 1100);
+	assert_int_equal(sink_bytes(to), 1100);
+	assert_write_breaks(to, "no more to lend");
+	source_free(from);
+	sink_free(to);
+}
+
+static void lend__by_one_that_has_nothing__is_null(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct sink *s;
+	uint8_t here, *memory = &here;
+	size_t cap = 1;
+	assert_int_equal(sink_null(&s, &err), 0);
+	assert_int_equal(sink_lend(s, &memory, &cap, &err), 0);
+	assert_null(memory);
+	assert_int_equal(sink_close(s, &err), 0);
+	memory = &here;
+	assert_int_equal(sink_lend(s, &memory, &cap, &err), -1);
+	assert_string_equal(err.msg, "a closed sink was written to");
+	assert_ptr_equal(memory, &here);
+	sink_free(s);
+}
+
 static void copy__either_side_breaks__is_its_error(void **state)
 {
 	(void)state;
@@ -377,6 +441,8 @@ int main(void)
 	    cmocka_unit_test(child__that_stops_reading__the_write_says_why),
 	    cmocka_unit_test(child__that_does_not_end__close_times_out),
 	    cmocka_unit_test(copy__all_of_it__counts_and_closes_nothing),
+	    cmocka_unit_test(copy__into_a_sink_that_lends__reads_into_its_memory),
+	    cmocka_unit_test(lend__by_one_that_has_nothing__is_null),
 	    cmocka_unit_test(copy__either_side_breaks__is_its_error),
 	};
 	return cmocka_run_group_tests(tests, ignore_sigpipe, NULL);

@@ -252,6 +252,45 @@ static void totals__of_an_archive__are_those_of_the_object(void **state)
 	assert_string_equal(totals.sha256, sha256);
 }
 
+/* Half of it through the writer's own memory, half copied; the parts are of SMALL_PART_BYTES. */
+static void stream__by_memory_that_it_lends__is_the_same(void **state)
+{
+	(void)state;
+	enum { LEN = 5 * SMALL_PART_BYTES / 2 };
+	struct err err = ERR_INIT;
+	static uint8_t data[LEN];
+	struct writer *w = small_open(store, SMALL_OBJECT);
+	struct sink *to;
+	small_fill(data, LEN, 9);
+	must_be_ok(writer_file(w, "RESTORE.md", 0644, "x", 1, &err), err);
+	must_be_ok(writer_stream(w, SMALL_STREAM, &to, &err), err);
+	for (size_t done = 0, n; done < LEN; done += n) {
+		uint8_t *lent;
+		size_t cap;
+		must_be_ok(sink_lend(to, &lent, &cap, &err), err);
+		assert_int_equal(cap, SMALL_PART_BYTES - done % SMALL_PART_BYTES);
+		n = cap < LEN - done ? cap : LEN - done;
+		n = (n + 1) / 2;
+		memcpy(lent, data + done, n);
+		must_be_ok(sink_write(to, lent, n, &err), err);
+		size_t more = cap - n < LEN - done - n ? cap - n : LEN - done - n;
+		must_be_ok(sink_write(to, data + done + n, more, &err), err);
+		n += more;
+	}
+	must_be_ok(sink_close(to, &err), err);
+	sink_free(to);
+	small_close(w);
+	struct buf got;
+	struct reader *r;
+	buf_init(&got, LEN);
+	must_be_ok(reader_open(store, SMALL_OBJECT, &r, &err), err);
+	must_be_ok(small_read_stream(r, SMALL_STREAM, &got, &err), err);
+	assert_int_equal(got.len, LEN);
+	assert_memory_equal(got.data, data, LEN);
+	buf_done(&got);
+	reader_free(r);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -267,6 +306,7 @@ int main(void)
 	    TEST(manifest__without_its_first_fields__is_not_published),
 	    TEST(stream__of_a_bad_name__is_refused),
 	    TEST(totals__of_an_archive__are_those_of_the_object),
+	    TEST(stream__by_memory_that_it_lends__is_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
