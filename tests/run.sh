@@ -84,10 +84,11 @@ step_threads() {
 # gcc's own analyzer over everything that ships. gcc 12 takes variables with a cleanup in a loop for
 # uninitialised; clang and the sanitizers look at those.
 step_analyze() {
-	cmake -S . -B "$build/analyze" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF \
-		-DCMAKE_C_FLAGS='-fanalyzer -Wno-analyzer-use-of-uninitialized-value' \
-		</dev/null >"$build/analyze.log" 2>&1 &&
-		cmake --build "$build/analyze" -j "$jobs" </dev/null >"$build/analyze.log" 2>&1 || {
+	{
+		cmake -S . -B "$build/analyze" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF \
+			-DCMAKE_C_FLAGS='-fanalyzer -Wno-analyzer-use-of-uninitialized-value' &&
+			cmake --build "$build/analyze" -j "$jobs"
+	} </dev/null >"$build/analyze.log" 2>&1 || {
 		tail -n 80 "$build/analyze.log"
 		return 1
 	}
@@ -135,6 +136,8 @@ step() {
 "
 }
 
+# Words are meant to split.
+# shellcheck disable=SC2086
 [ $# -gt 0 ] || set -- $all
 mkdir -p "$build" || exit 1
 step packages sh packaging/install-packages.sh build demo tests
