@@ -312,8 +312,7 @@ static int take_database(struct snapshot *s, json_t *section, json_t *db, const 
 			 struct err *err)
 {
 	CLEANUP(freep)
-	char *conninfo = NULL,
-	     *encoded = NULL, *stream = NULL, *lock_wait = NULL, *encoding = NULL;
+	char *conninfo = NULL, *encoded = NULL, *stream = NULL, *lock_wait = NULL, *encoding = NULL;
 	CLEANUP(pgdump_freep) struct pgdump *dump = NULL;
 	const json_t *server = json_object_get(section, "server");
 	const char *name = json_str_or(db, "name", "");
