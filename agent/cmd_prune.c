@@ -25,7 +25,8 @@ static int plan(struct app *app, const struct job *j, struct retention_item **re
 		    .pinned = b->pinned,
 		    /* What can't be read may be pinned or proven: a person decides. */
 		    .in_use = b->broken[0] != '\0',
-		    .suspicious = b->suspicious};
+		    .suspicious = b->suspicious,
+		    .partial = b->partial};
 	}
 	if (retention_plan(&rules, app->config->timezone, clock_wall_ms(), items, c->count, err) <
 	    0)

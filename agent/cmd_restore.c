@@ -68,6 +68,10 @@ static int check_options(struct app *app, struct restore_job *r, struct err *err
 		err_set(err, ERR_USAGE, "'%s' is no name for a volume", r->as);
 		return err_hint(err, "Use letters, digits, '_', '.' and '-'.");
 	}
+	/* One database is a part of PostgreSQL alone. */
+	if (r->database != NULL && r->only != NULL &&
+	    (strcmp(r->only[0], "postgres") != 0 || r->only[1] != NULL))
+		return err_set(err, ERR_USAGE, "--database and --only exclude each other");
 	if (r->table != NULL && r->database == NULL) {
 		err_set(err, ERR_USAGE, "--table needs --database");
 		return err_hint(err, "Say which database the table '%s' is in.", r->table);
@@ -82,8 +86,9 @@ int cmd_restore(struct app *app, struct err *err)
 	struct restore_job job;
 	char took[FORMAT_BYTES];
 	if (job_open(app, cli_value(app->cli, "store"), "restore", &j, err) < 0 ||
-	    engine_sweep(j->engine, false, NULL, err) < 0 || job_restore(j, &job, err) < 0 ||
-	    job_only(j, &job.only, err) < 0 || check_options(app, &job, err) < 0)
+	    engine_sweep(j->engine, cli_flag(app->cli, "dry-run"), NULL, err) < 0 ||
+	    job_restore(j, &job, err) < 0 || job_only(j, &job.only, err) < 0 ||
+	    check_options(app, &job, err) < 0)
 		return -1;
 	if (cli_flag(app->cli, "dry-run"))
 		return dry_run(app, &job, err);

@@ -42,6 +42,8 @@ int cmd_status(struct app *app, struct err *err)
 			broken++;
 			continue;
 		}
+		if (b->partial)
+			continue;
 		newest = newest != NULL ? newest : b;
 		proven = proven == NULL && b->proof == PROOF_PASSED ? b : proven;
 	}

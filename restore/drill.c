@@ -11,6 +11,9 @@
 static const char *const control_failed =
     "the negative control was not noticed: a proof that can't fail proves nothing";
 
+static const char *const control_empty =
+    "nothing in this backup, no row and no key, could be changed for the negative control";
+
 /* Restore, proof and control; the sandbox is gone when it returns. */
 static int run_drill(const struct restore_job *job, const char *suffix, struct restore_result *r,
 		     json_t *evidence, bool *ret_tried, struct err *err)
@@ -19,6 +22,7 @@ static int run_drill(const struct restore_job *job, const char *suffix, struct r
 	CLEANUP(report_done) struct report report = {0};
 	json_t *control = NULL;
 	enum outcome controlled;
+	size_t changes = 0;
 	int64_t began = clock_monotonic_ms();
 
 	if (sandbox_open(job, suffix, &sb, err) < 0 || restore_preflight(sb, err) < 0)
@@ -30,11 +34,12 @@ static int run_drill(const struct restore_job *job, const char *suffix, struct r
 	if (report_init(&report, err) < 0 || restore_prove(sb, &report, err) < 0)
 		return -1;
 	r->prove_ms = clock_monotonic_ms() - began - r->restore_ms;
-	if (restore_control(sb, &control, &controlled, err) < 0 ||
+	if (restore_control(sb, &control, &controlled, &changes, err) < 0 ||
 	    json_put(evidence, "negative_control", control, err) < 0)
 		return -1;
 	if (controlled != OUTCOME_PASSED &&
-	    report_unverified(&report, "drill", "negative control", control_failed, err) < 0)
+	    report_unverified(&report, "drill", "negative control",
+			      changes > 0 ? control_failed : control_empty, err) < 0)
 		return -1;
 	r->outcome = report_outcome(&report);
 	return report_json(&report, &r->report, err);

@@ -3,22 +3,32 @@
  * bytes once more as the base of the append-only files. Without that the server ignores the dump,
  * starts empty and, on its next stop, writes the empty set over it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include "base/secret.h"
 #include "restore/sandbox.h"
 #include "stack/rdb.h"
 #include "stack/redis.h"
+#include "stack/redis_url.h"
+
+static const char own_user[] = "lifeboat-sandbox";
 
 static const json_t *config_of(const json_t *section)
 {
 	return json_object_get(json_object_get(section, "server"), "config");
 }
 
+/* CONFIG may be forbidden or renamed; INFO is not. */
 static bool has_aof(const json_t *section)
 {
-	return strcmp(json_str_or(config_of(section), "appendonly", "no"), "yes") == 0;
+	const json_t *server = json_object_get(section, "server");
+	const char *configured = json_str_or(config_of(section), "appendonly", NULL);
+	if (configured != NULL)
+		return strcmp(configured, "yes") == 0;
+	return json_u64_or(json_object_get(server, "persistence"), "aof_enabled", 0) == 1;
 }
 
 static const char *volume_of(const json_t *section)
@@ -52,7 +62,7 @@ static int host_version(struct sandbox *sb, char version[32], bool *ret_valkey, 
 
 static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
-	char version[32];
+	char version[32] = "";
 	bool valkey = false;
 	struct err why = ERR_INIT;
 	const char *magic = json_str_or(json_object_get(section, "rdb"), "magic", "");
@@ -66,6 +76,16 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 		    plan_obstacle(plan, err, "redis %s: %s", version, refusal) < 0)
 			return -1;
 	}
+	/* Redis 7 moves the one file of Redis 6 into a folder that Redis 6 does not look into: what
+	 * this machine's server had checked, production's would no longer find. */
+	if (has_aof(section) && strtoul(version, NULL, 10) >= 7 &&
+	    json_u64_or(json_object_get(section, "server"), "major", 7) < 7 &&
+	    plan_obstacle(plan, err,
+			  "production's Redis %s keeps its append-only file where the Redis %s of "
+			  "this machine would move it away from: install the same major version",
+			  json_str_or(json_object_get(section, "server"), "version", "?"),
+			  version) < 0)
+		return -1;
 	sb->expected_bytes += json_u64_or(json_object_get(section, "rdb"), "bytes", 0);
 	return plan_volume(sb, plan, "redis", volume_of(section), err);
 }
@@ -115,20 +135,6 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	return sandbox_outside(sb, "redis", "redis/outside/", volume_of(section), &outside, err);
 }
 
-/* Where a restored file of the server's is now; a new string. */
-static int restored_path(struct sandbox *sb, const json_t *section, const json_t *file, char **ret,
-			 struct err *err)
-{
-	const char *inside = json_str_or(file, "inside", NULL);
-	const char *path = json_str_or(file, "path", "/");
-	CLEANUP(freep) char *name = NULL, *volume = NULL;
-	if (str_printf(&name, err, "%s%s", volume_of(section), inside ? "" : "-outside") < 0 ||
-	    sandbox_volume_name(sb, name, &volume, err) < 0)
-		return -1;
-	return str_printf(ret, err, "%s/%s", engine_volume_where(sb->job->engine, volume),
-			  inside != NULL ? inside : path + 1);
-}
-
 /* Lines of production's redis.conf that a sandbox must not follow: they lead to production's own
  * files and neighbours, or keep a server without neighbours from working. What the engine decides
  * (addresses, sockets, folders, replication) it drops by itself. */
@@ -175,37 +181,100 @@ static int put_own_lines(struct strlist *ret, const char *text, struct err *err)
 	return 0;
 }
 
+/* Production's password may stand on its command line only. The sandbox has the application's then:
+ * without one, everybody on this machine could read what was restored. */
+static int guard(struct sandbox *sb, struct strlist *directives, struct err *err)
+{
+	struct redis_url url = {0};
+	for (size_t i = 0; i < directives->count; i++) {
+		const char *line = directives->items[i];
+		if (strncasecmp(line, "requirepass ", 12) == 0 ||
+		    strncasecmp(line, "aclfile ", 8) == 0 || strncasecmp(line, "user ", 5) == 0)
+			return 0;
+	}
+	if (sb->job->redis_url == NULL)
+		return 0;
+	if (redis_url_parse(sb->job->redis_url, &url, err) < 0)
+		return -1;
+	const char *password = secret_text(&url.password);
+	int rc = 0;
+	/* A user of its own exists in the server's memory alone; it is made anew with all rights.
+	 */
+	if (password[0] != '\0' && strpbrk(password, " \"'\\\n\r\t") == NULL)
+		rc = url.user != NULL && url.user[0] != '\0' && strcmp(url.user, "default") != 0
+			 ? strlist_pushf(directives, err, "user %s on >%s ~* &* +@all", url.user,
+					 password)
+			 : strlist_pushf(directives, err, "requirepass %s", password);
+	redis_url_done(&url);
+	return rc;
+}
+
+/* The users of an ACL file, as directives: beside a file there may be no user of our own. */
+static int put_users(struct strlist *ret, const char *text, struct err *err)
+{
+	for (const char *line = text; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+		size_t kept = len > 0 && line[len - 1] == '\r' ? len - 1 : len;
+		if (strncmp(line, "user ", 5) == 0 &&
+		    strlist_pushf(ret, err, "%.*s", (int)kept, line) < 0)
+			return -1;
+		line += len + (line[len] == '\n');
+	}
+	return 0;
+}
+
+/* Our own user on the sandbox, with a password of this run: the one in the configuration may be
+ * allowed to take a snapshot and not to look at keys. */
+static int put_own_user(struct sandbox *sb, struct strlist *ret, struct err *err)
+{
+	uint64_t noise[2];
+	if (getrandom(noise, sizeof noise, 0) != (ssize_t)sizeof noise)
+		return err_sys(err, ERR_FAILED, errno, "random bytes");
+	snprintf(sb->redis_password, sizeof sb->redis_password, "%016llx%016llx",
+		 (unsigned long long)noise[0], (unsigned long long)noise[1]);
+	explicit_bzero(noise, sizeof noise);
+	return strlist_pushf(ret, err, "user %s on >%s ~* +@all", own_user, sb->redis_password);
+}
+
 /* Directives for the sandbox: production's own first where the backup has them, then what makes
  * the difference for loading, then what keeps it from writing over what was restored. */
 static int sandbox_directives(struct sandbox *sb, const json_t *section, struct strlist *ret,
 			      struct err *err)
 {
-	static const char *const kept[] = {"appendonly", "appendfilename", "appenddirname",
-					   "dbfilename", "databases",      "aof-use-rdb-preamble"};
+	static const char *const kept[] = {"appendfilename", "appenddirname", "dbfilename",
+					   "databases", "aof-use-rdb-preamble"};
 	const json_t *config = config_of(section);
 	size_t i;
 	json_t *file;
 	json_array_foreach(json_object_get(section, "config_files"), i, file)
 	{
 		const char *member = json_str_or(file, "member", "");
-		CLEANUP(freep) char *path = NULL;
-		CLEANUP(buf_done) struct buf text;
+		bool users = strcmp(json_str_or(file, "role", ""), "acl") == 0;
+		struct buf text;
 		buf_init(&text, (size_t)16 << 20);
-		if (strcmp(json_str_or(file, "role", ""), "acl") == 0) {
-			if (restored_path(sb, section, file, &path, err) < 0 ||
-			    strlist_pushf(ret, err, "aclfile %s", path) < 0)
-				return -1;
-		} else if (sandbox_member(sb, member, &text, err) < 0 ||
-			   put_own_lines(ret, buf_text(&text), err) < 0) {
+		int rc = sandbox_member(sb, member, &text, err);
+		if (rc == 0)
+			rc = users ? put_users(ret, buf_text(&text), err)
+				   : put_own_lines(ret, buf_text(&text), err);
+		if (text.data != NULL)
+			explicit_bzero(text.data, text.len);
+		buf_done(&text);
+		if (rc < 0)
 			return -1;
-		}
 	}
 	for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
 		const char *value = json_str_or(config, kept[k], "");
 		if (value[0] != '\0' && strlist_pushf(ret, err, "%s %s", kept[k], value) < 0)
 			return -1;
 	}
-	return strlist_push(ret, "save \"\"", err);
+	if (strlist_pushf(ret, err, "appendonly %s", has_aof(section) ? "yes" : "no") < 0 ||
+	    strlist_push(ret, "save \"\"", err) < 0)
+		return -1;
+	if (guard(sb, ret, err) < 0)
+		return -1;
+	/* Users came with Redis 6. */
+	bool knows_users = json_u64_or(json_object_get(section, "server"), "major", 0) >= 6;
+	return knows_users ? put_own_user(sb, ret, err) : 0;
 }
 
 /* redis://user:password@sandbox: the application's own credentials. */
@@ -224,11 +293,26 @@ static int sandbox_url(struct sandbox *sb, char **ret, struct err *err)
 int load_redis_connect(struct sandbox *sb, struct redisdoor **ret, struct err *err)
 {
 	char *url = NULL;
-	if (sandbox_url(sb, &url, err) < 0)
+	if (sb->redis_password[0] == '\0'
+		? sandbox_url(sb, &url, err) < 0
+		: str_printf(&url, err, "redis://%s:%s@%s:%u/0", own_user, sb->redis_password,
+			     server_host(sb->redis), server_port(sb->redis)) < 0)
 		return -1;
 	struct redis_opts opts = {.url = url, .connect_timeout_ms = 20000};
 	int rc = redisdoor_wait_ready(&opts, sandbox_alive, sb->redis, sandbox_ready_deadline(sb),
 				      ret, err);
+	secret_wipe(url);
+	return rc;
+}
+
+int load_redis_login(struct sandbox *sb, struct err *err)
+{
+	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
+	char *url = NULL;
+	if (sandbox_url(sb, &url, err) < 0)
+		return -1;
+	struct redis_opts opts = {.url = url, .connect_timeout_ms = 20000};
+	int rc = redisdoor_connect(&opts, &r, err);
 	secret_wipe(url);
 	return rc;
 }

@@ -338,6 +338,17 @@ int prove_postgres(struct sandbox *sb, const json_t *section, struct report *r, 
 {
 	size_t i;
 	json_t *db;
+	for (i = 0; i < sb->load_errors.count; i++)
+		if (report_compare(r, "postgres", "load", "errors", "none",
+				   sb->load_errors.items[i], err) < 0)
+			return -1;
+	json_array_foreach(json_object_get(section, "skipped_databases"), i, db)
+	{
+		if (report_note(r, err,
+				"database '%s' allowed no connections and is not in the backup",
+				json_string_value(db)) < 0)
+			return -1;
+	}
 	json_array_foreach(json_object_get(section, "databases"), i, db)
 	{
 		if (restore_wants_database(sb, json_str_or(db, "name", "")) &&

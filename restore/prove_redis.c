@@ -169,13 +169,35 @@ static int prove_counts(struct sandbox *sb, const json_t *section, struct redisd
 	return 0;
 }
 
+/* The application's own user and password must work on what was restored. Where the backup has no
+ * configuration files (they may all stand on production's command line), that can't be asked. */
+static int prove_login(struct sandbox *sb, const json_t *section, struct report *rep,
+		       struct err *err)
+{
+	struct err why = ERR_INIT;
+	if (sb->job->redis_url == NULL)
+		return 0;
+	if (json_array_size(json_object_get(section, "config_files")) == 0)
+		return report_note(rep, err,
+				   "redis: the backup has no configuration files, so the login of "
+				   "the url was not tried");
+	int rc = load_redis_login(sb, &why);
+	if (rc < 0 && why.code != ERR_DENIED) {
+		*err = why;
+		return -1;
+	}
+	return report_compare(rep, "redis", "redis", "login of the url", "accepted",
+			      rc == 0 ? "accepted" : why.msg, err);
+}
+
 int prove_redis(struct sandbox *sb, const json_t *section, struct report *rep, struct err *err)
 {
 	CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;
 	CLEANUP(freep) char *pong = NULL;
 	if (load_redis_connect(sb, &r, err) < 0 ||
 	    redisdoor_command(r, &pong, err, 1, (const char *const[]){"PING"}) < 0 ||
-	    report_compare(rep, "redis", "redis", "PING", "PONG", pong, err) < 0)
+	    report_compare(rep, "redis", "redis", "PING", "PONG", pong, err) < 0 ||
+	    prove_login(sb, section, rep, err) < 0)
 		return -1;
 	return prove_counts(sb, section, r, rep, err);
 }

@@ -21,6 +21,19 @@ static bool is_wanted(const struct sandbox *sb, const struct part *p)
 	return p == &part_volumes || sandbox_wants(sb, p->name);
 }
 
+/* A typing error in --only must not restore less than was meant. */
+static int plan_only(struct sandbox *sb, json_t *plan, struct err *err)
+{
+	const json_t *components = json_object_get(sb->manifest, "components");
+	const char *const *only = sb->job->only;
+	for (size_t i = 0; only != NULL && only[i] != NULL; i++)
+		if (json_object_get(components, only[i]) == NULL &&
+		    json_object_get(json_object_get(components, "volumes"), only[i]) == NULL &&
+		    plan_obstacle(plan, err, "the backup has no '%s'", only[i]) < 0)
+			return -1;
+	return 0;
+}
+
 /* Every part's view of what would be made and what stands in the way. */
 static int plan_all(struct sandbox *sb, json_t **ret, struct err *err)
 {
@@ -28,6 +41,8 @@ static int plan_all(struct sandbox *sb, json_t **ret, struct err *err)
 	uint64_t room;
 	if (plan == NULL)
 		return err_nomem(err, "a plan");
+	if (plan_only(sb, plan, err) < 0)
+		return -1;
 	for (size_t i = 0; i < PARTS; i++)
 		if (is_wanted(sb, parts[i]) &&
 		    parts[i]->plan(sb, section_of(sb, parts[i]), plan, err) < 0)
@@ -103,7 +118,8 @@ int restore_prove(struct sandbox *sb, struct report *report, struct err *err)
 	return prove_checks(sb, report, err);
 }
 
-int restore_control(struct sandbox *sb, json_t **ret, enum outcome *ret_outcome, struct err *err)
+int restore_control(struct sandbox *sb, json_t **ret, enum outcome *ret_outcome,
+		    size_t *ret_changes, struct err *err)
 {
 	CLEANUP(json_freep) json_t *all = json_object();
 	*ret_outcome = OUTCOME_UNVERIFIED;
@@ -131,6 +147,7 @@ int restore_control(struct sandbox *sb, json_t **ret, enum outcome *ret_outcome,
 			return -1;
 	}
 	*ret_outcome = done_count > 0 ? outcome : OUTCOME_UNVERIFIED;
+	*ret_changes = done_count;
 	*ret = all;
 	all = NULL;
 	return 0;
@@ -169,14 +186,14 @@ static int stop_servers(struct sandbox *sb, struct err *err)
 
 static int keep_volumes(struct sandbox *sb, struct restore_result *r, struct err *err)
 {
-	if (sb->job->leave_servers ? leave_servers(sb, &r->servers, err) < 0
-				   : stop_servers(sb, err) < 0)
+	if (!sb->job->leave_servers && stop_servers(sb, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sb->volumes.count; i++)
 		if (engine_volume_finish(sb->job->engine, sb->volumes.items[i], err) < 0)
 			return -1;
+	/* From here on no error may take a volume away from under a server that stays. */
 	sb->keep = r->kept = true;
-	return 0;
+	return sb->job->leave_servers ? leave_servers(sb, &r->servers, err) : 0;
 }
 
 int restore_run(const struct restore_job *job, struct restore_result *ret, struct err *err)

@@ -45,6 +45,7 @@ void sandbox_free(struct sandbox *sb)
 	}
 	cancel_release();
 	strlist_done(&sb->volumes);
+	strlist_done(&sb->load_errors);
 	json_decref(sb->volume_list);
 	reader_free(sb->reader);
 	free(sb->postgres_hba);

@@ -20,8 +20,10 @@ struct sandbox {
 	struct strlist volumes; /* names of those made, in order */
 	json_t *volume_list;    /* for the result */
 	struct server *postgres, *redis, *pgbouncer;
-	char *postgres_hba;      /* what the sandbox's server runs with */
-	int64_t redis_loaded_ms; /* wall clock when Redis began to load */
+	struct strlist load_errors; /* statements of the dump that failed; the proof tells them */
+	char *postgres_hba;         /* what the sandbox's server runs with */
+	int64_t redis_loaded_ms;    /* wall clock when Redis began to load */
+	char redis_password[33]; /* of our own user on the sandbox's Redis; empty: there is none */
 	uint64_t loaded_bytes, expected_bytes;
 	const char *loading;
 	bool keep;
@@ -99,6 +101,8 @@ bool restore_wants_table(const struct sandbox *sb, const char *schema, const cha
 struct redisdoor;
 /* The sandbox's server, once it answers and has loaded. */
 int load_redis_connect(struct sandbox *sb, struct redisdoor **ret, struct err *err) MUST_USE;
+/* Is there a login with the application's own user and password? */
+int load_redis_login(struct sandbox *sb, struct err *err) MUST_USE;
 int prove_redis(struct sandbox *sb, const json_t *section, struct report *r, struct err *err)
     MUST_USE;
 int control_redis(struct sandbox *sb, const json_t *section, struct report *r, bool *ret_done,

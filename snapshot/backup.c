@@ -118,6 +118,7 @@ static int write_sidecar(struct snapshot *s, struct backup_result *r, struct err
 	    .finished = json_str_or(s->manifest, "finished", ""),
 	    .label = s->job->label,
 	    .pinned = s->job->pinned,
+	    .partial = s->job->only != NULL,
 	    .lifeboat_version = LIFEBOAT_VERSION,
 	    .databases = s->databases,
 	    .tables = s->tables,

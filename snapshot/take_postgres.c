@@ -117,10 +117,13 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 		if (plan_database(s, item, databases, skipped, err) < 0)
 			return -1;
 	}
-	if (json_array_size(skipped) > 0 &&
-	    snapshot_warn(s, err, "%zu databases allow no connections and are not in this backup",
-			  json_array_size(skipped)) < 0)
-		return -1;
+	json_array_foreach(skipped, i, item)
+	{
+		if (snapshot_warn(s, err,
+				  "database '%s' allows no connections and is not in this backup",
+				  json_string_value(item)) < 0)
+			return -1;
+	}
 	missing = json_object_get(server, "missing");
 	json_array_foreach(missing, i, item)
 	{

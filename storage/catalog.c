@@ -115,6 +115,7 @@ static int read_sidecar(struct store *s, const char *stack, const struct store_o
 	b->stored_bytes = side.bytes;
 	b->pinned = side.pinned;
 	b->suspicious = side.suspicious;
+	b->partial = side.partial;
 	return 0;
 }
 
@@ -342,7 +343,8 @@ static int find_special(const struct catalog *c, bool proven, const struct backu
 			struct err *err)
 {
 	for (size_t i = 0; i < c->count; i++) {
-		if (c->items[i].broken[0] == '\0' &&
+		/* One component alone is not the backup that a bad day asks for. */
+		if (c->items[i].broken[0] == '\0' && !c->items[i].partial &&
 		    (!proven || c->items[i].proof == PROOF_PASSED)) {
 			*ret = &c->items[i];
 			return 0;

@@ -30,6 +30,7 @@ struct backup {
 	uint64_t stored_bytes;
 	char sha256[65];
 	bool pinned, suspicious;
+	bool partial;      /* taken with --only: "latest" and "proven" pass it over */
 	enum proof proof;  /* of the newest drill that reached a verdict of passed or failed, else
 			    * unverified if there was any drill */
 	int64_t proved_ms; /* when; 0: never */

@@ -45,7 +45,7 @@ struct plan {
 
 static enum rank rank_of(const struct retention_item *item)
 {
-	if (item->suspicious || item->proof == PROOF_FAILED)
+	if (item->suspicious || item->partial || item->proof == PROOF_FAILED)
 		return DOUBTFUL;
 	return item->proof == PROOF_PASSED ? PROVEN : UNTESTED;
 }
@@ -153,7 +153,7 @@ static void keep_alone(struct plan *p)
 static void keep_newest_passed(struct plan *p)
 {
 	for (size_t i = 0; i < p->count; i++) {
-		if (p->entries[i].item->proof != PROOF_PASSED)
+		if (p->entries[i].item->proof != PROOF_PASSED || p->entries[i].item->partial)
 			continue;
 		p->entries[i].why |= WHY_NEWEST_PROVEN;
 		return;

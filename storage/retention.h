@@ -35,6 +35,7 @@ struct retention_item {
 	int64_t taken_ms;
 	enum proof proof;
 	bool pinned, suspicious, in_use;
+	bool partial; /* of a part of the stack: takes no place of a whole one */
 	/* filled by retention_plan */
 	bool keep;
 	/* All that keep it: "last 3, daily 2026-11-22", "newest proven"; else "no rule keeps it" */

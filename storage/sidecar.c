@@ -79,6 +79,7 @@ int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err)
 	}
 	if (json_put(j, "label", label, err) < 0 ||
 	    json_put(j, "pinned", json_boolean(s->pinned), err) < 0 ||
+	    json_put(j, "partial", json_boolean(s->partial), err) < 0 ||
 	    json_put(j, "suspicious", json_boolean(s->suspicious), err) < 0 ||
 	    json_put(j, "lifeboat_version", json_string(s->lifeboat_version), err) < 0 ||
 	    json_put(j, "counts", json_incref(counts), err) < 0 ||
@@ -186,6 +187,8 @@ int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 	    json_get_u64(j, "warnings", &s.warnings, err) < 0)
 		return -1;
 	s.components = components;
+	/* Absent means no: the whole stack. */
+	s.partial = json_is_true(json_object_get(j, "partial"));
 	if (!catalog_id_is_valid(s.id))
 		return err_set(err, ERR_CORRUPT, "field 'id' is '%.40s', which is no backup id",
 			       s.id);

@@ -23,6 +23,7 @@ struct sidecar {
 	const char *finished;
 	const char *label; /* NULL: none */
 	bool pinned;
+	bool partial;    /* taken with --only: not the whole stack */
 	bool suspicious; /* looks wrong beside its predecessor: far fewer rows, far smaller */
 	const char *lifeboat_version;
 	uint64_t databases, tables, rows, large_objects, redis_keys, files, raw_bytes;
