@@ -122,8 +122,8 @@ class CommandLine(StackCase):
         self.stack.lifeboat("verify", "--all", expect=0)
 
     def test_only__takes_and_restores_a_part(self):
-        self.json_of("backup", "--only", "redis,pgbouncer")
-        self.assertEqual(sorted(self.json_of("show")["manifest"]["components"]), ["pgbouncer", "redis"])
+        part = self.json_of("backup", "--only", "redis,pgbouncer")["id"]
+        self.assertEqual(sorted(self.json_of("show", part)["manifest"]["components"]), ["pgbouncer", "redis"])
         self.stack.lifeboat("backup", expect=0)
         self.stack.lifeboat("restore", "--as", "part", "--only", "redis", expect=0)
         self.assertTrue((self.stack.volumes / "redis_data_part").is_dir())
