@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "snapshot/snapshot.h"
+#include "stack/tree_digest.h"
 
 static bool is_part(const struct backup_job *job)
 {
@@ -29,31 +30,61 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 struct volume {
 	struct snapshot *s;
 	const char *label;
-	uint64_t files, bytes;
+	struct tree_digest digest;
 };
+
+static void volume_done(struct volume *v)
+{
+	tree_digest_done(&v->digest);
+}
+
+static void archive_entry_freep(struct archive_entry **e)
+{
+	archive_entry_free(*e);
+}
 
 static int take_entry(void *ctx, struct archive_entry *entry, struct source *content,
 		      struct err *err)
 {
 	struct volume *v = ctx;
-	CLEANUP(freep) char *member = NULL, *hardlink = NULL;
-	const char *link = archive_entry_hardlink(entry);
-	const char *name = archive_entry_pathname(entry);
+	CLEANUP(freep) char *member = NULL, *hardlink = NULL, *own = NULL, *link = NULL;
+	CLEANUP(source_freep) struct source *tapped = NULL;
+	CLEANUP(archive_entry_freep) struct archive_entry *before = archive_entry_clone(entry);
+	const char *name = archive_entry_pathname(entry), *target = archive_entry_hardlink(entry);
+	if (before == NULL)
+		return err_nomem(err, "an entry");
 	/* The volume's own folder: its owner and mode count too. */
-	if (str_printf(&member, err, "volumes/%s/%s", v->label,
-		       strcmp(name, ".") == 0 ? "" : name) < 0)
+	if (str_dup(name, &own, err) < 0 || str_printf(&member, err, "volumes/%s/%s", v->label,
+						       strcmp(own, ".") == 0 ? "" : own) < 0)
 		return -1;
 	/* A hard link names another member, so it moves with it. */
-	if (link != NULL) {
-		if (str_printf(&hardlink, err, "volumes/%s/%s", v->label, link) < 0)
+	if (target != NULL) {
+		if (str_dup(target, &link, err) < 0 ||
+		    str_printf(&hardlink, err, "volumes/%s/%s", v->label, link) < 0)
 			return -1;
 		archive_entry_set_hardlink(entry, hardlink);
 	}
-	if (snapshot_entry(v->s, member, entry, content, err) < 0)
+	if (content != NULL && tree_digest_tap(&v->digest, content, &tapped, err) < 0)
 		return -1;
-	v->files++;
-	v->bytes += content != NULL ? source_bytes(content) : 0;
-	return 0;
+	if (snapshot_entry(v->s, member, entry, tapped, err) < 0)
+		return -1;
+	return tree_digest_add(&v->digest, own, before, err);
+}
+
+static int take_volume(struct snapshot *s, const char *label, json_t *item, struct err *err)
+{
+	CLEANUP(volume_done) struct volume v = {.s = s, .label = label};
+	char digest[ROWS_DIGEST_BYTES];
+	const char *name;
+	s->taking = label;
+	if (json_get_str(item, "volume", &name, err) < 0 ||
+	    engine_volume_read(s->job->engine, name, take_entry, &v, err) < 0)
+		return -1;
+	rows_digest_hex(&v.digest.sum, digest);
+	if (json_put(item, "files", json_integer((json_int_t)v.digest.sum.rows), err) < 0 ||
+	    json_put(item, "bytes", json_integer((json_int_t)v.digest.bytes), err) < 0)
+		return -1;
+	return json_put(item, "digest", json_string(digest), err);
 }
 
 static int take(struct snapshot *s, json_t *section, struct err *err)
@@ -62,15 +93,8 @@ static int take(struct snapshot *s, json_t *section, struct err *err)
 	json_t *item;
 	json_object_foreach(section, label, item)
 	{
-		const char *name;
-		struct volume v = {.s = s, .label = label};
-		s->taking = label;
-		if (json_get_str(item, "volume", &name, err) < 0 ||
-		    engine_volume_read(s->job->engine, name, take_entry, &v, err) < 0)
+		if (take_volume(s, label, item, err) < 0)
 			return err_wrap(err, "volume '%s'", label);
-		if (json_put(item, "files", json_integer((json_int_t)v.files), err) < 0 ||
-		    json_put(item, "bytes", json_integer((json_int_t)v.bytes), err) < 0)
-			return -1;
 	}
 	return 0;
 }

@@ -300,29 +300,50 @@ static void closedirp(DIR **d)
 		closedir(*d);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorted: the same tree is told in the same order wherever it lies, and of the names of one file it
+ * is always the same that comes first. */
+static int read_names(struct walk *w, DIR *d, struct strlist *ret, struct err *err)
+{
+	struct dirent *entry;
+	while ((errno = 0, entry = readdir(d)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (cancel_check(err) < 0 || strlist_push(ret, entry->d_name, err) < 0)
+			return -1;
+	}
+	if (errno != 0)
+		return err_sys(err, ERR_IO, errno, "can't read folder '%s'", shown_path(w));
+	if (ret->count > 1)
+		qsort(ret->items, ret->count, sizeof *ret->items, by_name);
+	return 0;
+}
+
 /* Takes `fd`. */
 static int walk_folder(struct walk *w, int fd, unsigned depth, struct err *err)
 {
 	CLEANUP(closedirp) DIR *d = fdopendir(fd);
+	CLEANUP(strlist_done) struct strlist names = {0};
 	if (d == NULL) {
 		err_sys(err, ERR_IO, errno, "can't read folder '%s'", shown_path(w));
 		close(fd);
 		return -1;
 	}
+	if (read_names(w, d, &names, err) < 0)
+		return -1;
 	size_t len = w->path.len;
-	struct dirent *entry;
-	while ((errno = 0, entry = readdir(d)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
+	for (size_t i = 0; i < names.count; i++) {
 		if (cancel_check(err) < 0 ||
-		    buf_printf(&w->path, err, "%s%s", len > 0 ? "/" : "", entry->d_name) < 0 ||
-		    visit(w, dirfd(d), entry->d_name, depth, err) < 0)
+		    buf_printf(&w->path, err, "%s%s", len > 0 ? "/" : "", names.items[i]) < 0 ||
+		    visit(w, dirfd(d), names.items[i], depth, err) < 0)
 			return -1;
 		w->path.len = len;
 		w->path.data[len] = '\0';
 	}
-	if (errno != 0)
-		return err_sys(err, ERR_IO, errno, "can't read folder '%s'", shown_path(w));
 	return 0;
 }
 
