@@ -73,7 +73,8 @@ static void json__it_all__is_written_in_this_order(void **state)
 	    "\"archive\":\"hdms-20261123T020000Z-3f9c.tar.zst\",\"bytes\":5,"
 	    "\"sha256\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
 	    "\"started\":\"2026-11-23T02:00:00Z\",\"finished\":\"2026-11-23T02:01:30Z\","
-	    "\"label\":null,\"pinned\":false,\"partial\":false,\"suspicious\":false,\"lifeboat_version\":\"0.1.0\","
+	    "\"label\":null,\"pinned\":false,\"partial\":false,\"suspicious\":false,\"lifeboat_"
+	    "version\":\"0.1.0\","
 	    "\"counts\":{\"databases\":1,\"tables\":2,\"rows\":3,\"large_objects\":4,"
 	    "\"redis_keys\":5,\"files\":6,\"raw_bytes\":7},\"components\":[],\"warnings\":8}";
 	(void)state;
