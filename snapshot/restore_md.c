@@ -128,11 +128,26 @@ static int put_databases(struct buf *b, const json_t *databases, struct err *err
 	return 0;
 }
 
+/* pg_dumpall quotes a role's name only where it must: both forms are told. */
+static int quoted_create(const char *role, char **ret, struct err *err)
+{
+	struct buf b;
+	buf_init(&b, 4096);
+	int rc = buf_puts(&b, "CREATE ROLE \"", err);
+	for (const char *p = role; rc == 0 && *p != '\0'; p++)
+		rc = buf_printf(&b, err, "%s%c", *p == '"' ? "\"" : "", *p);
+	if (rc < 0 || buf_puts(&b, "\";", err) < 0 || buf_take(&b, ret, err) < 0) {
+		buf_done(&b);
+		return -1;
+	}
+	return 0;
+}
+
 static int put_postgres(struct buf *b, const json_t *section, struct err *err)
 {
 	const json_t *server = json_object_get(section, "server");
 	const char *role = json_str_or(server, "bootstrap_role", "postgres");
-	CLEANUP(freep) char *create = NULL;
+	CLEANUP(freep) char *create = NULL, *quoted = NULL;
 	if (buf_printf(
 		b, err,
 		"## PostgreSQL %s\n\n"
@@ -143,7 +158,9 @@ static int put_postgres(struct buf *b, const json_t *section, struct err *err)
 	    put_initdb(b, server, err) < 0 || put_with(b, " PGUSER=", role, "\n", err) < 0)
 		return -1;
 	if (str_printf(&create, err, "CREATE ROLE %s;", role) < 0 ||
-	    put_with(b, "member postgres/globals.sql | grep -vxF ", create, " |\n", err) < 0 ||
+	    quoted_create(role, &quoted, err) < 0 ||
+	    put_with(b, "member postgres/globals.sql | grep -vxF -e ", create, "", err) < 0 ||
+	    put_with(b, " -e ", quoted, " |\n", err) < 0 ||
 	    buf_puts(b, "  \"$PGBIN/psql\" -Xq -v ON_ERROR_STOP=1 -d template1 -f - >/dev/null\n",
 		     err) < 0 ||
 	    put_databases(b, json_object_get(section, "databases"), err) < 0)

@@ -106,7 +106,8 @@ static void restore_md__libc_with_checksums__initdb_line_is_whole(void **state)
 		  "--lc-collate='C.UTF-8' --lc-ctype='de_DE.UTF-8' --data-checksums "
 		  ">\"$RESTORED/initdb.log\"\n");
 	has(text, "export PGHOST=$SOCKET PGPORT=5432 PGUSER='hdms'\n");
-	has(text, "member postgres/globals.sql | grep -vxF 'CREATE ROLE hdms;' |\n");
+	has(text, "member postgres/globals.sql | grep -vxF -e 'CREATE ROLE hdms;' -e 'CREATE ROLE "
+		  "\"hdms\";' |\n");
 	has(text, "member 'postgres/databases/hdms_db/dump/*' |\n"
 		  "  \"$PGBIN/pg_restore\" --create --clean --if-exists --exit-on-error "
 		  "--dbname='template1'\n");
