@@ -178,14 +178,14 @@ int backup_run(const struct backup_job *job, struct backup_result *ret, struct e
 	CLEANUP(snapshot_done) struct snapshot s = {.job = job};
 	struct backup_result r = {.id = ""};
 	CLEANUP(freep) char *prefix = NULL;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = 0;
 
 	if (store_lock(job->store, job->stack, &lock, err) < 0 ||
 	    str_printf(&prefix, err, "%s-", job->stack) < 0 ||
 	    store_sweep(job->store, prefix, false, NULL, err) < 0)
 		return -1;
-	if (catalog_new_id(now_ms, r.id, err) < 0 || begin(&s, r.id, now_ms, err) < 0 ||
-	    plan(&s, err) < 0 || write_archive(&s, &r, err) < 0)
+	if (catalog_next_id(job->store, job->stack, &now_ms, r.id, err) < 0 ||
+	    begin(&s, r.id, now_ms, err) < 0 || plan(&s, err) < 0 || write_archive(&s, &r, err) < 0)
 		return -1;
 	if (fault_point("archive-published", err) < 0 || write_sidecar(&s, &r, err) < 0) {
 		withdraw_archive(&s, &r);

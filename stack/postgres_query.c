@@ -7,7 +7,7 @@
 #include "stack/postgres_impl.h"
 
 /* How long a cancelled statement may take to end before the connection is given up. */
-enum { DRAIN_MS = 5000 };
+enum { DRAIN_MS = 5000, RESEND_MS = 200 };
 
 /* ---- the wire ---- */
 
@@ -47,35 +47,56 @@ int pg_next_result(struct pg *p, struct deadline d, PGresult **ret, struct err *
 	return 0;
 }
 
-void pg_abandon(struct pg *p)
+static void send_cancel(struct pg *p)
 {
-	if (PQstatus(p->conn) != CONNECTION_OK)
-		return;
-	struct err ignored = ERR_INIT;
-	struct deadline d = deadline_in(DRAIN_MS);
 	char text[256];
 	PGcancel *cancel = PQgetCancel(p->conn);
 	if (cancel == NULL)
 		return;
 	PQcancel(cancel, text, sizeof text);
 	PQfreeCancel(cancel);
-	cancel_hold();
+}
+
+/* Reads away what is left of a COPY. False: not all of it came in time, or ever will. */
+static bool drain_copy(struct pg *p, struct deadline d)
+{
+	struct err ignored = ERR_INIT;
+	char *row;
+	int n;
+	while ((n = PQgetCopyData(p->conn, &row, 1)) >= 0) {
+		if (n > 0)
+			PQfreemem(row);
+		else if (wait_fd(PQsocket(p->conn), POLLIN, d, &ignored) < 0 ||
+			 PQconsumeInput(p->conn) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Reads away all results. False: not all of them came in time, or ever will. */
+static bool drain(struct pg *p, struct deadline d)
+{
+	struct err ignored = ERR_INIT;
 	for (;;) {
 		CLEANUP(pg_clearp) PGresult *r = NULL;
-		if (pg_next_result(p, d, &r, &ignored) < 0 || r == NULL)
-			break;
-		if (PQresultStatus(r) != PGRES_COPY_OUT)
-			continue;
-		char *row;
-		int n;
-		while ((n = PQgetCopyData(p->conn, &row, 1)) >= 0) {
-			if (n > 0)
-				PQfreemem(row);
-			else if (wait_fd(PQsocket(p->conn), POLLIN, d, &ignored) < 0 ||
-				 PQconsumeInput(p->conn) == 0)
-				break;
-		}
-		if (n >= 0)
+		if (pg_next_result(p, d, &r, &ignored) < 0)
+			return false;
+		if (r == NULL)
+			return true;
+		if (PQresultStatus(r) == PGRES_COPY_OUT && !drain_copy(p, d))
+			return false;
+	}
+}
+
+void pg_abandon(struct pg *p)
+{
+	struct deadline end = deadline_in(DRAIN_MS);
+	cancel_hold();
+	/* A server that has not begun the statement yet forgets a request to cancel it: ask again.
+	 */
+	while (PQstatus(p->conn) == CONNECTION_OK && deadline_left_ms(end) != 0) {
+		send_cancel(p);
+		if (drain(p, deadline_min(end, deadline_in(RESEND_MS))))
 			break;
 	}
 	cancel_release();

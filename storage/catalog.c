@@ -407,6 +407,26 @@ int catalog_new_id(int64_t wall_ms, char out[32], struct err *err)
 	return 0;
 }
 
+int catalog_next_id(struct store *s, const char *stack, int64_t *ret_ms, char out[32],
+		    struct err *err)
+{
+	for (;;) {
+		CLEANUP(store_objects_done) struct store_objects same = {0};
+		CLEANUP(freep) char *prefix = NULL;
+		char time[CLOCK_TEXT_BYTES];
+		int64_t now_ms = clock_wall_ms();
+		if (str_printf(&prefix, err, "%s-%s", stack, clock_basic(now_ms, time)) < 0 ||
+		    store_list(s, prefix, &same, err) < 0)
+			return -1;
+		if (same.count == 0) {
+			*ret_ms = now_ms;
+			return catalog_new_id(now_ms, out, err);
+		}
+		if (wait_ms(1000 - now_ms % 1000, err) < 0)
+			return -1;
+	}
+}
+
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
 {
 	CLEANUP(store_objects_done) struct store_objects objects = {0};

@@ -58,6 +58,11 @@ int catalog_check_manifest(const struct backup *b, const json_t *manifest, struc
 
 /* A new id: UTC time and a random tail. */
 int catalog_new_id(int64_t wall_ms, char out[32], struct err *err) MUST_USE;
+/* The same for the next backup of a stack whose lock is held: no other there is of the same second,
+ * so that ids sort as their backups were made. Waits for the next second if it must. *ret_ms: the
+ * time that the id says. */
+int catalog_next_id(struct store *s, const char *stack, int64_t *ret_ms, char out[32],
+		    struct err *err) MUST_USE;
 bool catalog_id_is_valid(const char *id);
 /* Names of objects. `drill_ms`: when the drill began. */
 int catalog_archive_name(const char *stack, const char *id, char out[201], struct err *err)

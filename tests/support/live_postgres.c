@@ -35,6 +35,11 @@ unsigned live_free_port(void)
 	return port;
 }
 
+int live_closed_port(unsigned *ret_port)
+{
+	return bind_free_port(ret_port);
+}
+
 int live_listen(unsigned *ret_port)
 {
 	int fd = bind_free_port(ret_port);

@@ -36,6 +36,8 @@ char *live_postgres_socket_url(const struct live_postgres *pg, const char *user,
 char *live_postgres_tool(const struct live_postgres *pg, const char *name, char *out, size_t cap);
 /* A port of 127.0.0.1 that nobody listens on at the moment. */
 unsigned live_free_port(void);
+/* A socket that is bound to a port on which nobody can listen while it is open; close it. */
+int live_closed_port(unsigned *ret_port);
 /* A socket that listens there and never accepts; close it. */
 int live_listen(unsigned *ret_port);
 

@@ -95,7 +95,9 @@ static void pg_connect__refused__says_who_where_and_why(void **state)
 	refused(super_url, "gone", ERR_ABSENT, text,
 		"Check the database's name in [postgres] url.");
 
-	unsigned port = live_free_port();
+	unsigned port = 0;
+	CLEANUP(fd_closep) int closed = live_closed_port(&port);
+	assert_true(closed >= 0);
 	snprintf(url, sizeof url, "postgresql://app:hush@127.0.0.1:%u/db", port);
 	snprintf(text, sizeof text,
 		 "can't connect to PostgreSQL at '127.0.0.1:%u' as 'app' (database 'db'): "
@@ -119,13 +121,15 @@ static void pg_connect__several_hosts__first_that_answers(void **state)
 	struct err err = ERR_INIT;
 	CLEANUP(pg_freep) struct pg *p = NULL;
 	char url[256];
+	unsigned port = 0;
+	CLEANUP(fd_closep) int closed = live_closed_port(&port);
+	assert_true(closed >= 0);
 	snprintf(url, sizeof url, "postgresql://postgres:secret@127.0.0.1:%u,127.0.0.1:%u/postgres",
-		 live_free_port(), server.port);
+		 port, server.port);
 	ASSERT_OK(
 	    pg_connect(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, NULL, &p, &err));
 	struct pg *none = NULL;
-	snprintf(url, sizeof url, "host=127.0.0.1,127.0.0.1 port=%u user=u dbname=d",
-		 live_free_port());
+	snprintf(url, sizeof url, "host=127.0.0.1,127.0.0.1 port=%u user=u dbname=d", port);
 	assert_int_equal(pg_connect(&(struct pg_opts){.url = url}, NULL, &none, &err), -1);
 	assert_int_equal(err.code, ERR_UNREACHABLE);
 	assert_true(err.retryable);
@@ -306,7 +310,9 @@ static void pg_wait_ready__never_ready__says_why(void **state)
 	struct err err = ERR_INIT;
 	struct pg *p = NULL;
 	char url[256], reason[] = "'postgres' exited with status 1", words[64];
-	unsigned port = live_free_port();
+	unsigned port = 0;
+	CLEANUP(fd_closep) int closed = live_closed_port(&port);
+	assert_true(closed >= 0);
 	snprintf(url, sizeof url, "postgresql://app@127.0.0.1:%u/db", port);
 	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
 	assert_int_equal(pg_wait_ready(&opts, NULL, NULL, NULL, deadline_in(150), &p, &err), -1);
