@@ -17,10 +17,13 @@ static const char *volume_of(const json_t *section)
 
 static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
-	struct tool t = {.component = "pgbouncer", .name = "pgbouncer"};
+	struct tool t = {.component = "pgbouncer", .name = "pgbouncer", .sandbox = true};
 	CLEANUP(freep) char *where = NULL;
 	struct err why = ERR_INIT;
-	if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0 &&
+	bool adopted;
+	if (sandbox_adopt(sb, "pgbouncer", section, plan, &adopted, err) < 0)
+		return -1;
+	if (adopted && engine_tool_find(sb->job->engine, &t, &where, &why) < 0 &&
 	    plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint) < 0)
 		return -1;
 	return plan_volume(sb, plan, "pgbouncer", volume_of(section), err);
@@ -31,7 +34,8 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	CLEANUP(freep) char *volume = NULL, *outside = NULL;
 	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
 	sb->loading = "pgbouncer";
-	if (sandbox_volume(sb, "pgbouncer", volume_of(section), &volume, err) < 0 ||
+	if (sandbox_volume(sb, "pgbouncer", volume_of(section),
+			   json_str_or(section, "folder", NULL), &volume, err) < 0 ||
 	    engine_volume_write(sb->job->engine, volume, &to, err) < 0 ||
 	    sandbox_unpack(sb, "pgbouncer/config/", UNPACK_AS_ARCHIVED, to, err) < 0 ||
 	    tree_writer_close(to, err) < 0)
@@ -118,6 +122,30 @@ static int restored_path(void *ctx, const char *path, char **ret, struct err *er
 	return str_printf(ret, err, "%s/%s", engine_volume_where(p->sb->job->engine, volume), name);
 }
 
+/* Production's own configuration, unchanged: every name in it leads to the sandbox. */
+static int boot_unchanged(struct sandbox *sb, const json_t *section, const char *ini,
+			  struct err *err)
+{
+	CLEANUP(freep) char *volume = NULL, *beside = NULL, *outside = NULL;
+	const json_t *config = json_object_get(section, "server"); /* of SHOW CONFIG */
+	const char *production = volume_of(section);
+	bool has_outside = false;
+	if (sandbox_volume_name(sb, production, &volume, err) < 0 ||
+	    str_printf(&beside, err, "%s-outside", production) < 0 ||
+	    sandbox_volume_name(sb, beside, &outside, err) < 0)
+		return -1;
+	for (size_t i = 0; i < sb->volumes.count; i++)
+		has_outside = has_outside || strcmp(sb->volumes.items[i], outside) == 0;
+	const char *others[] = {has_outside ? outside : NULL, NULL};
+	struct server_spec spec = {
+	    .volume = volume,
+	    .others = others,
+	    .config = ini,
+	    .port = (unsigned)strtoul(json_str_or(config, "listen_port", "0"), NULL, 10),
+	    .leave_running = sb->job->leave_servers};
+	return server_start(sb->pgbouncer, &spec, err);
+}
+
 static int boot(struct sandbox *sb, const json_t *section, struct err *err)
 {
 	struct paths paths = {.sb = sb, .section = section};
@@ -128,6 +156,8 @@ static int boot(struct sandbox *sb, const json_t *section, struct err *err)
 	if (json_get_str(section, "ini", &ini, err) < 0 ||
 	    engine_server_new(sb->job->engine, "pgbouncer", 0, &sb->pgbouncer, err) < 0)
 		return -1;
+	if (engine_keeps_names(sb->job->engine))
+		return boot_unchanged(sb, section, ini, err);
 	CLEANUP(freep) char *hba_path = NULL;
 	if (str_printf(&hba_path, err, "%s/hba", server_work_dir(sb->pgbouncer)) < 0)
 		return -1;

@@ -33,11 +33,12 @@ bool restore_wants_table(const struct sandbox *sb, const char *schema, const cha
 				  strcmp(wanted + len + 1, name) == 0);
 }
 
-int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
+static int url_by(struct sandbox *sb, const json_t *section, const char *host, char **ret,
+		  struct err *err)
 {
 	struct buf b;
 	buf_init(&b, 8192);
-	if (pg_conninfo_put(&b, "host", server_socket_dir(sb->postgres), err) < 0 ||
+	if (pg_conninfo_put(&b, "host", host, err) < 0 ||
 	    buf_printf(&b, err, "port=%u ", server_port(sb->postgres)) < 0 ||
 	    pg_conninfo_put(&b, "user", superuser_of(section), err) < 0 ||
 	    pg_conninfo_put(&b, "dbname", "template1", err) < 0 || buf_take(&b, ret, err) < 0) {
@@ -47,14 +48,33 @@ int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, str
 	return 0;
 }
 
+int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
+{
+	return url_by(sb, section, server_door(sb->postgres), ret, err);
+}
+
+int load_postgres_env(struct sandbox *sb, const json_t *section, struct strlist *ret,
+		      struct err *err)
+{
+	CLEANUP(freep) char *url = NULL;
+	if (url_by(sb, section, server_socket_dir(sb->postgres), &url, err) < 0)
+		return -1;
+	return pg_tool_env(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, ret, err);
+}
+
 /* ---- plan ---- */
 
 static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
 	static const char *const tools[] = {"postgres", "initdb", "pg_restore", "pg_dump"};
-	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
-		struct tool t = {
-		    .component = "postgres", .major = major_of(section), .name = tools[i]};
+	bool adopted;
+	if (sandbox_adopt(sb, "postgres", section, plan, &adopted, err) < 0)
+		return -1;
+	for (size_t i = 0; adopted && i < sizeof tools / sizeof *tools; i++) {
+		struct tool t = {.component = "postgres",
+				 .major = major_of(section),
+				 .name = tools[i],
+				 .sandbox = true};
 		CLEANUP(freep) char *where = NULL;
 		struct err why = ERR_INIT;
 		if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0 &&
@@ -91,6 +111,12 @@ static const char *setting(const json_t *server, const char *name, const char *o
 			return json_str_or(s, "value", otherwise);
 	}
 	return otherwise;
+}
+
+static unsigned port_of(const json_t *section)
+{
+	return (unsigned)strtoul(setting(json_object_get(section, "server"), "port", "5432"), NULL,
+				 10);
 }
 
 static int locale_args(struct strlist *argv, const json_t *server, struct err *err)
@@ -147,6 +173,7 @@ static int init_cluster(struct sandbox *sb, const json_t *section, const char *v
 			 .name = "initdb",
 			 .argv = (const char *const *)argv.items,
 			 .volume = volume,
+			 .sandbox = true,
 			 .as_server = true,
 			 .idle_ms = -1};
 	return engine_tool_run(sb->job->engine, &t, NULL, deadline_in(600000), err);
@@ -162,6 +189,7 @@ static int sync_cluster(struct sandbox *sb, const json_t *section, const char *v
 			 .name = "initdb",
 			 .argv = argv,
 			 .volume = volume,
+			 .sandbox = true,
 			 .as_server = true,
 			 .idle_ms = -1};
 	return engine_tool_run(sb->job->engine, &t, NULL, DEADLINE_NEVER, err);
@@ -176,17 +204,32 @@ static int put_config(struct sandbox *sb, const char *volume, struct err *err)
 	return tree_writer_close(to, err);
 }
 
-/* The hba that the sandbox runs on: production's, after one line that lets the agent itself in
- * through the socket, which lies in a folder that only the server's user can enter. */
+/* One line of pg_hba.conf that lets the bootstrap superuser in. */
+static int trust_line(struct buf *b, const char *type, const char *role, const char *address,
+		      struct err *err)
+{
+	int rc = buf_printf(b, err, "%s all \"", type);
+	for (const char *p = role; rc == 0 && *p != '\0'; p++)
+		rc = buf_printf(b, err, "%s%c", *p == '"' ? "\"" : "", *p);
+	return rc == 0 ? buf_printf(b, err, "\" %s trust\n", address) : -1;
+}
+
+/* The hba that the sandbox runs on: production's, after what lets the agent itself in: through the
+ * socket, which lies in a folder that only the server's user can enter, or from an address that is
+ * the agent's alone. */
 static int sandbox_hba(struct sandbox *sb, const json_t *section, struct err *err)
 {
+	const char *peer = server_peer(sb->postgres);
 	struct buf b;
 	buf_init(&b, (size_t)16 << 20);
-	int rc = buf_puts(&b, "local all \"", err);
-	for (const char *p = superuser_of(section); rc == 0 && *p != '\0'; p++)
-		rc = buf_printf(&b, err, "%s%c", *p == '"' ? "\"" : "", *p);
-	if (rc == 0)
-		rc = buf_puts(&b, "\" trust\n", err);
+	int rc = trust_line(&b, "local", superuser_of(section), "", err);
+	if (rc == 0 && peer != NULL) {
+		CLEANUP(freep) char *address = NULL;
+		rc = str_printf(&address, err, "%s/%u", peer, strchr(peer, ':') ? 128U : 32U);
+		if (rc == 0)
+			rc = trust_line(&b, "host", superuser_of(section), address, err);
+	}
+	sb->postgres_hba_own = b.len;
 	size_t i;
 	json_t *file;
 	bool found = false;
@@ -255,29 +298,68 @@ struct globals {
 	struct sandbox *sb;
 	const json_t *section;
 	char *create_quoted, *create_bare; /* CREATE ROLE of the one that initdb made */
-	size_t tablespaces;
+	size_t tablespaces;                /* seen so far */
 	struct pg *pg;
 	struct err err;
 	bool failed;
 };
 
-/* A tablespace lies where production's is; the sandbox needs a folder of its own for it. */
-static int make_tablespace(struct globals *g, const char *statement, struct err *err)
+static bool is_tablespace(const char *statement)
 {
-	CLEANUP(freep) char *volume = NULL, *base = NULL, *head = NULL, *sql = NULL, *quoted = NULL;
-	/* The last one: the name before it may hold anything. */
-	const char *location = NULL;
+	return strncmp(statement, "CREATE TABLESPACE ", strlen("CREATE TABLESPACE ")) == 0;
+}
+
+/* Where in the statement its location begins: the last one, since the name before it may hold
+ * anything. */
+static int find_location(const char *statement, const char **ret, struct err *err)
+{
+	*ret = NULL;
 	for (const char *p = statement; (p = strstr(p, " LOCATION '")) != NULL; p++)
-		location = p;
-	if (location == NULL)
-		return err_set(err, ERR_CORRUPT, "a tablespace without a location: %.80s",
-			       statement);
-	if (str_dupn(statement, (size_t)(location - statement), &head, err) < 0 ||
+		*ret = p;
+	if (*ret != NULL)
+		return 0;
+	return err_set(err, ERR_CORRUPT, "a tablespace without a location: %.80s", statement);
+}
+
+/* A tablespace needs a volume of its own, and the server must see it when it starts. */
+static int add_tablespace(struct globals *g, const char *statement, struct err *err)
+{
+	CLEANUP(freep) char *volume = NULL, *base = NULL, *path = NULL;
+	const char *location, *end;
+	if (find_location(statement, &location, err) < 0)
+		return -1;
+	location += strlen(" LOCATION '");
+	end = strrchr(location, '\'');
+	if (str_dupn(location, end != NULL ? (size_t)(end - location) : strlen(location), &path,
+		     err) < 0 ||
 	    str_printf(&base, err, "%s-tablespace-%zu",
 		       json_str_or(g->section, "volume", "postgres_data"), ++g->tablespaces) < 0 ||
-	    sandbox_volume(g->sb, "postgres", base, &volume, err) < 0 ||
-	    pg_quote_literal(g->pg, engine_volume_where(g->sb->job->engine, volume), &quoted, err) <
-		0 ||
+	    sandbox_volume(g->sb, "postgres", base, path, &volume, err) < 0)
+		return -1;
+	return strlist_push(&g->sb->tablespaces, volume, err);
+}
+
+static bool see_tablespace(void *ctx, const char *statement)
+{
+	struct globals *g = ctx;
+	if (is_tablespace(statement) && !g->failed && add_tablespace(g, statement, &g->err) < 0)
+		g->failed = true;
+	return true; /* nothing is executed */
+}
+
+/* It lies where production's is; the sandbox has a folder of its own for it. */
+static int make_tablespace(struct globals *g, const char *statement, struct err *err)
+{
+	CLEANUP(freep) char *head = NULL, *sql = NULL, *quoted = NULL, *path = NULL;
+	const char *location;
+	if (find_location(statement, &location, err) < 0)
+		return -1;
+	if (g->tablespaces >= g->sb->tablespaces.count)
+		return err_set(err, ERR_CORRUPT, "a tablespace too many: %.80s", statement);
+	if (str_dupn(statement, (size_t)(location - statement), &head, err) < 0 ||
+	    server_volume_path(g->sb->postgres, g->sb->tablespaces.items[g->tablespaces++], &path,
+			       err) < 0 ||
+	    pg_quote_literal(g->pg, path, &quoted, err) < 0 ||
 	    str_printf(&sql, err, "%s LOCATION %s", head, quoted) < 0)
 		return -1;
 	return pg_exec(g->pg, sql, DEADLINE_NEVER, err);
@@ -289,11 +371,36 @@ static bool skip_statement(void *ctx, const char *statement)
 	struct globals *g = ctx;
 	if (strcmp(statement, g->create_quoted) == 0 || strcmp(statement, g->create_bare) == 0)
 		return true; /* initdb made it */
-	if (strncmp(statement, "CREATE TABLESPACE ", strlen("CREATE TABLESPACE ")) != 0)
+	if (!is_tablespace(statement))
 		return false;
 	if (!g->failed && make_tablespace(g, statement, &g->err) < 0)
 		g->failed = true;
 	return true;
+}
+
+/* Runs the globals, or with `pg` NULL only shows each statement to `see`. */
+static int script_globals(struct globals *g, bool (*see)(void *ctx, const char *statement),
+			  struct err *err)
+{
+	struct buf sql;
+	buf_init(&sql, (size_t)256 << 20);
+	int rc = sandbox_member(g->sb, "postgres/globals.sql", &sql, err);
+	if (rc == 0)
+		rc = pg_script(g->pg, buf_text(&sql), see, g, err);
+	if (sql.data != NULL)
+		explicit_bzero(sql.data, sql.len);
+	buf_done(&sql);
+	if (rc == 0 && g->failed) {
+		*err = g->err;
+		rc = -1;
+	}
+	return rc < 0 ? err_wrap(err, "globals") : 0;
+}
+
+static int plan_tablespaces(struct sandbox *sb, const json_t *section, struct err *err)
+{
+	struct globals g = {.sb = sb, .section = section};
+	return script_globals(&g, see_tablespace, err);
 }
 
 static int load_globals(struct sandbox *sb, const json_t *section, struct pg *pg, struct err *err)
@@ -307,19 +414,7 @@ static int load_globals(struct sandbox *sb, const json_t *section, struct pg *pg
 		return -1;
 	g.create_quoted = quoted;
 	g.create_bare = bare;
-	struct buf sql;
-	buf_init(&sql, (size_t)256 << 20);
-	int rc = sandbox_member(sb, "postgres/globals.sql", &sql, err);
-	if (rc == 0)
-		rc = pg_script(pg, buf_text(&sql), skip_statement, &g, err);
-	if (sql.data != NULL)
-		explicit_bzero(sql.data, sql.len);
-	buf_done(&sql);
-	if (rc == 0 && g.failed) {
-		*err = g.err;
-		rc = -1;
-	}
-	return rc < 0 ? err_wrap(err, "globals") : 0;
+	return script_globals(&g, skip_statement, err);
 }
 
 /* Every extension that the databases use must be there before hours of loading are spent. */
@@ -369,6 +464,7 @@ static int load_database(struct sandbox *sb, const json_t *section, const json_t
 			 .name = "pg_restore",
 			 .argv = argv,
 			 .env = env,
+			 .sandbox = true,
 			 .idle_ms = -1};
 	sb->loading = name;
 	if (fault_point("load-database", err) < 0 || sandbox_stream(sb, stream, &from, err) < 0 ||
@@ -470,7 +566,7 @@ static int load_contents(struct sandbox *sb, const json_t *section, struct err *
 		rc = load_globals(sb, section, pg, err);
 	/* Closed before template1 is replaced. */
 	pg_free(pg);
-	if (rc < 0 || pg_tool_env(&opts, &env, err) < 0 ||
+	if (rc < 0 || load_postgres_env(sb, section, &env, err) < 0 ||
 	    load_databases(sb, section, (const char *const *)env.items, err) < 0)
 		return -1;
 	return analyze(sb, section, url, err);
@@ -481,20 +577,25 @@ int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 	CLEANUP(freep) char *volume = NULL, *outside = NULL;
 	const char *production = json_str_or(section, "volume", "postgres_data");
 	sb->loading = "postgres";
-	if (sandbox_volume(sb, "postgres", production, &volume, err) < 0 ||
+	const char *path = json_str_or(json_object_get(section, "server"), "data_directory", NULL);
+	if (sandbox_volume(sb, "postgres", production, path, &volume, err) < 0 ||
 	    init_cluster(sb, section, volume, err) < 0 || put_config(sb, volume, err) < 0 ||
 	    sandbox_outside(sb, "postgres", "postgres/outside/", production, &outside, err) < 0 ||
-	    sandbox_hba(sb, section, err) < 0 ||
+	    plan_tablespaces(sb, section, err) < 0 ||
 	    engine_server_new(sb->job->engine, "postgres", major_of(section), &sb->postgres, err) <
-		0)
+		0 ||
+	    sandbox_hba(sb, section, err) < 0)
 		return -1;
 	CLEANUP(freep) char *hba = NULL;
-	const char *end = strchr(sb->postgres_hba, '\n');
-	if (str_dupn(sb->postgres_hba, (size_t)(end + 1 - sb->postgres_hba), &hba, err) < 0)
+	if (str_dupn(sb->postgres_hba, sb->postgres_hba_own, &hba, err) < 0)
 		return -1;
 	const char *settings[sizeof loading_settings / sizeof *loading_settings];
 	settings_for_loading(major_of(section), settings);
-	struct server_spec spec = {.volume = volume, .settings = settings, .hba = hba};
+	struct server_spec spec = {.volume = volume,
+				   .others = (const char *const *)sb->tablespaces.items,
+				   .port = port_of(section),
+				   .settings = settings,
+				   .hba = hba};
 	if (server_start(sb->postgres, &spec, err) < 0)
 		return -1;
 	if (load_contents(sb, section, err) < 0) {
@@ -517,6 +618,8 @@ int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 	if (sandbox_volume_name(sb, production, &volume, err) < 0)
 		return -1;
 	struct server_spec spec = {.volume = volume,
+				   .others = (const char *const *)sb->tablespaces.items,
+				   .port = port_of(section),
 				   .settings = settings,
 				   .hba = sb->postgres_hba,
 				   .leave_running = sb->job->leave_servers};

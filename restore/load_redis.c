@@ -42,8 +42,11 @@ static int host_version(struct sandbox *sb, char version[32], bool *ret_valkey, 
 	struct buf out;
 	buf_init(&out, 4096);
 	const char *argv[] = {"--version", NULL};
-	struct tool t = {
-	    .component = "redis", .name = "redis-server", .argv = argv, .idle_ms = 20000};
+	struct tool t = {.component = "redis",
+			 .name = "redis-server",
+			 .argv = argv,
+			 .sandbox = true,
+			 .idle_ms = 20000};
 	int rc = engine_tool_run(sb->job->engine, &t, &out, deadline_in(20000), err);
 	if (rc == 0) {
 		const char *v = strstr(buf_text(&out), "v=");
@@ -66,7 +69,12 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 	bool valkey = false;
 	struct err why = ERR_INIT;
 	const char *magic = json_str_or(json_object_get(section, "rdb"), "magic", "");
-	if (host_version(sb, version, &valkey, &why) < 0) {
+	bool adopted;
+	if (sandbox_adopt(sb, "redis", section, plan, &adopted, err) < 0)
+		return -1;
+	if (!adopted) {
+		/* Its version can't be asked, either. */
+	} else if (host_version(sb, version, &valkey, &why) < 0) {
 		if (plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint) <
 		    0)
 			return -1;
@@ -122,8 +130,9 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 {
 	CLEANUP(freep) char *volume = NULL, *outside = NULL;
 	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
+	const char *path = json_str_or(config_of(section), "dir", NULL);
 	sb->loading = "redis";
-	if (sandbox_volume(sb, "redis", volume_of(section), &volume, err) < 0 ||
+	if (sandbox_volume(sb, "redis", volume_of(section), path, &volume, err) < 0 ||
 	    engine_volume_write(sb->job->engine, volume, &to, err) < 0 ||
 	    put_dump(sb, to, json_str_or(config_of(section), "dbfilename", "dump.rdb"), err) < 0)
 		return -1;
@@ -326,9 +335,11 @@ static int boot(struct sandbox *sb, const json_t *section, struct err *err)
 	    sandbox_directives(sb, section, &directives, err) < 0 ||
 	    engine_server_new(sb->job->engine, "redis", major, &sb->redis, err) < 0)
 		return -1;
-	struct server_spec spec = {.volume = volume,
-				   .settings = (const char *const *)directives.items,
-				   .leave_running = sb->job->leave_servers};
+	struct server_spec spec = {
+	    .volume = volume,
+	    .port = (unsigned)strtoul(json_str_or(config_of(section), "port", "0"), NULL, 10),
+	    .settings = (const char *const *)directives.items,
+	    .leave_running = sb->job->leave_servers};
 	/* Twice: what was restored must also survive a stop and a start. */
 	for (int start = 0; start < 2; start++) {
 		CLEANUP(redisdoor_freep) struct redisdoor *r = NULL;

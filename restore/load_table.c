@@ -41,6 +41,7 @@ static int run_restore(struct sandbox *sb, unsigned major, const char *const *ar
 			 .name = "pg_restore",
 			 .argv = argv,
 			 .env = env,
+			 .sandbox = true,
 			 .idle_ms = -1};
 	if (engine_tool_sink(sb->job->engine, &t, &to, err) < 0)
 		return -1;

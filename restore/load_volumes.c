@@ -10,10 +10,14 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 	json_t *item;
 	json_object_foreach((json_t *)(uintptr_t)section, label, item)
 	{
+		CLEANUP(freep) char *component = NULL;
 		const char *volume;
+		bool adopted;
 		if (!sandbox_wants(sb, label) && !sandbox_wants(sb, "volumes"))
 			continue;
-		if (json_get_str(item, "volume", &volume, err) < 0 ||
+		if (str_printf(&component, err, "volume %s", label) < 0 ||
+		    sandbox_adopt(sb, component, item, plan, &adopted, err) < 0 ||
+		    json_get_str(item, "volume", &volume, err) < 0 ||
 		    plan_volume(sb, plan, label, volume, err) < 0)
 			return -1;
 		sb->expected_bytes += json_u64_or(item, "bytes", 0);
@@ -27,7 +31,7 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	json_t *item;
 	json_object_foreach((json_t *)(uintptr_t)section, label, item)
 	{
-		CLEANUP(freep) char *name = NULL, *prefix = NULL;
+		CLEANUP(freep) char *name = NULL, *prefix = NULL, *component = NULL;
 		CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
 		const char *volume;
 		if (!sandbox_wants(sb, label) && !sandbox_wants(sb, "volumes"))
@@ -35,7 +39,8 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 		sb->loading = label;
 		if (json_get_str(item, "volume", &volume, err) < 0 ||
 		    str_printf(&prefix, err, "volumes/%s/", label) < 0 ||
-		    sandbox_volume(sb, label, volume, &name, err) < 0 ||
+		    str_printf(&component, err, "volume %s", label) < 0 ||
+		    sandbox_volume(sb, component, volume, NULL, &name, err) < 0 ||
 		    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
 		    sandbox_unpack(sb, prefix, UNPACK_AS_ARCHIVED, to, err) < 0 ||
 		    tree_writer_close(to, err) < 0)

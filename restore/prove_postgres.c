@@ -201,11 +201,10 @@ static int read_contents(struct source *taken, struct pgdump **ret, struct err *
 static int dump_contents(struct sandbox *sb, const json_t *section, const json_t *db,
 			 struct pgdump **ret, struct err *err)
 {
-	CLEANUP(freep) char *url = NULL, *conninfo = NULL;
+	CLEANUP(freep) char *conninfo = NULL;
 	CLEANUP(pg_tool_env_done) struct strlist env = {0};
 	if (pg_conninfo_dbname(json_str_or(db, "name", ""), &conninfo, err) < 0 ||
-	    load_postgres_url(sb, section, &url, err) < 0 ||
-	    pg_tool_env(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, &env, err) < 0)
+	    load_postgres_env(sb, section, &env, err) < 0)
 		return -1;
 	bool no_blobs = json_u64_or(db, "large_objects_unreadable", 0) > 0;
 	const char *argv[] = {"-Fc",      "-Z0",    "--no-password",
@@ -217,6 +216,7 @@ static int dump_contents(struct sandbox *sb, const json_t *section, const json_t
 			 .name = "pg_dump",
 			 .argv = argv,
 			 .env = (const char *const *)env.items,
+			 .sandbox = true,
 			 .idle_ms = -1};
 	struct source *from;
 	if (engine_tool_source(sb->job->engine, &t, &from, err) < 0)

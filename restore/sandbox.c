@@ -48,6 +48,7 @@ void sandbox_free(struct sandbox *sb)
 	strlist_done(&sb->load_errors);
 	json_decref(sb->volume_list);
 	reader_free(sb->reader);
+	strlist_done(&sb->tablespaces);
 	free(sb->postgres_hba);
 	free(sb);
 }
@@ -66,13 +67,14 @@ int sandbox_volume_name(const struct sandbox *sb, const char *volume, char **ret
 	return 0;
 }
 
-int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, char **ret,
-		   struct err *err)
+int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, const char *path,
+		   char **ret, struct err *err)
 {
+	struct volume_spec spec = {.component = component, .path = path};
 	CLEANUP(freep) char *name = NULL;
 	if (sandbox_volume_name(sb, volume, &name, err) < 0)
 		return -1;
-	if (engine_volume_create(sb->job->engine, name, err) < 0) {
+	if (engine_volume_create(sb->job->engine, name, &spec, err) < 0) {
 		if (err->code == ERR_EXISTS)
 			err_hint(err, "Choose another name with --as NAME, or remove that volume.");
 		return -1;
@@ -100,6 +102,23 @@ bool sandbox_wants(const struct sandbox *sb, const char *name)
 		if (strcmp(only[i], name) == 0)
 			return true;
 	return only == NULL;
+}
+
+int sandbox_adopt(struct sandbox *sb, const char *component, const json_t *section, json_t *plan,
+		  bool *ret_adopted, struct err *err)
+{
+	struct err why = ERR_INIT;
+	*ret_adopted = false;
+	if (engine_adopt(sb->job->engine, component, json_object_get(section, "runtime"), &why) ==
+	    0) {
+		*ret_adopted = true;
+		return 0;
+	}
+	if (why.code != ERR_ABSENT) {
+		*err = why;
+		return -1;
+	}
+	return plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint);
 }
 
 static void seen(void *ctx, size_t n)
@@ -209,7 +228,7 @@ int sandbox_outside(struct sandbox *sb, const char *component, const char *prefi
 	if (members == 0)
 		return 0;
 	if (str_printf(&beside, err, "%s-outside", volume) < 0 ||
-	    sandbox_volume(sb, component, beside, &name, err) < 0 ||
+	    sandbox_volume(sb, component, beside, NULL, &name, err) < 0 ||
 	    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
 	    sandbox_unpack(sb, prefix, UNPACK_SERVERS, to, err) < 0 ||
 	    tree_writer_close(to, err) < 0)

@@ -22,6 +22,8 @@ struct sandbox {
 	struct server *postgres, *redis, *pgbouncer;
 	struct strlist load_errors; /* statements of the dump that failed; the proof tells them */
 	char *postgres_hba;         /* what the sandbox's server runs with */
+	size_t postgres_hba_own;    /* bytes of it that let the agent in */
+	struct strlist tablespaces; /* volumes of PostgreSQL's tablespaces, in order */
 	int64_t redis_loaded_ms;    /* wall clock when Redis began to load */
 	char redis_password[33]; /* of our own user on the sandbox's Redis; empty: there is none */
 	uint64_t loaded_bytes, expected_bytes;
@@ -37,10 +39,14 @@ DEFINE_CLEANUP(struct sandbox, sandbox_free)
 /* "<volume>_<suffix>" as a new string. */
 int sandbox_volume_name(const struct sandbox *sb, const char *volume, char **ret, struct err *err)
     MUST_USE;
-/* Creates it and remembers it for clean-up and for the result. *ret is a new string. */
-int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, char **ret,
-		   struct err *err) MUST_USE;
+/* Creates it and remembers it for clean-up and for the result. `path`: see struct volume_spec.
+ * *ret is a new string. */
+int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, const char *path,
+		   char **ret, struct err *err) MUST_USE;
 bool sandbox_wants(const struct sandbox *sb, const char *name);
+/* Tells the engine how production ran it. An image that is not here becomes an obstacle. */
+int sandbox_adopt(struct sandbox *sb, const char *component, const json_t *section, json_t *plan,
+		  bool *ret_adopted, struct err *err) MUST_USE;
 /* A stream of the archive, with progress. */
 int sandbox_stream(struct sandbox *sb, const char *name, struct source **ret, struct err *err)
     MUST_USE;
@@ -81,9 +87,12 @@ int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const c
 int plan_obstacle(json_t *plan, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4) MUST_USE;
 
 /* ---- PostgreSQL, shared by its files ---- */
-/* Connection string of the sandbox's server for its bootstrap superuser, by socket. New string. */
+/* Connection string of the sandbox's server for its bootstrap superuser. New string. */
 int load_postgres_url(struct sandbox *sb, const json_t *section, char **ret, struct err *err)
     MUST_USE;
+/* The same for tools that run beside that server: their environment. pg_tool_env_done. */
+int load_postgres_env(struct sandbox *sb, const json_t *section, struct strlist *ret,
+		      struct err *err) MUST_USE;
 int load_postgres(struct sandbox *sb, const json_t *section, struct err *err) MUST_USE;
 /* The job's one table instead of the whole database. */
 int load_postgres_table(struct sandbox *sb, const json_t *section, const json_t *db,

@@ -15,6 +15,18 @@ int snapshot_warn(struct snapshot *s, struct err *err, const char *fmt, ...)
 	return json_push(s->warnings, json_text_value(text), err);
 }
 
+int snapshot_runtime(struct snapshot *s, json_t *section, const char *component, const char *path,
+		     const char *configured, struct err *err)
+{
+	CLEANUP(freep) char *volume = NULL;
+	json_t *runtime = NULL;
+	if (engine_volume_of(s->job->engine, component, path, configured, &volume, err) < 0 ||
+	    json_put(section, "volume", json_text_value(volume), err) < 0 ||
+	    engine_describe(s->job->engine, component, &runtime, err) < 0)
+		return -1;
+	return runtime != NULL ? json_put(section, "runtime", runtime, err) : 0;
+}
+
 bool snapshot_wants(const struct snapshot *s, const char *name)
 {
 	if (s->job->only == NULL)

@@ -29,6 +29,10 @@ struct component {
 };
 extern const struct component take_postgres, take_redis, take_pgbouncer, take_volumes;
 
+/* Puts "volume" (the one in which `component` has `path`, called `configured` in agent.conf) and
+ * "runtime" (how production runs it) into the section. */
+int snapshot_runtime(struct snapshot *s, json_t *section, const char *component, const char *path,
+		     const char *configured, struct err *err) MUST_USE;
 /* One more sentence in the manifest's "warnings". */
 int snapshot_warn(struct snapshot *s, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4)
     MUST_USE;

@@ -39,8 +39,6 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 	struct err why = ERR_INIT;
 	CLEANUP(freep) char *folder = NULL;
 	const char *ini = opts->config;
-	if (json_put(section, "volume", json_string(s->job->pgbouncer_volume), err) < 0)
-		return -1;
 	if (pgbouncer_describe(opts, &server, &why) == 0) {
 		if (json_put(section, "server", server, err) < 0)
 			return -1;
@@ -60,6 +58,7 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 	if (folder_of(ini, &folder, err) < 0 ||
 	    json_put(section, "ini", json_text_value(ini), err) < 0 ||
 	    json_put(section, "folder", json_text_value(folder), err) < 0 ||
+	    snapshot_runtime(s, section, "pgbouncer", folder, s->job->pgbouncer_volume, err) < 0 ||
 	    pgbouncer_collect(ini, NULL, read_file, s->job->engine, &files, err) < 0)
 		return -1;
 	return json_put(section, "files", files, err);

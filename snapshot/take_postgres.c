@@ -107,7 +107,8 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 	    pg_describe_server(pg, &server, err) < 0 ||
 	    json_put(section, "server", server, err) < 0)
 		return -1;
-	if (json_put(section, "volume", json_string(s->job->postgres_volume), err) < 0 ||
+	if (snapshot_runtime(s, section, "postgres", json_str_or(server, "data_directory", NULL),
+			     s->job->postgres_volume, err) < 0 ||
 	    plan_tools(s, pg_server_major(pg), err) < 0 || pg_list_databases(pg, &all, err) < 0)
 		return -1;
 	size_t i;
@@ -148,6 +149,19 @@ static bool lacks(const json_t *server, const char *what)
 	return false;
 }
 
+/* The port that the server itself listens on, whatever leads to it from here. */
+static unsigned port_of(const json_t *server)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(json_object_get(server, "settings"), i, item)
+	{
+		if (strcmp(json_str_or(item, "name", ""), "port") == 0)
+			return (unsigned)strtoul(json_str_or(item, "value", ""), NULL, 10);
+	}
+	return 5432;
+}
+
 static int take_globals(struct snapshot *s, json_t *section, const char *const *env,
 			struct err *err)
 {
@@ -160,6 +174,7 @@ static int take_globals(struct snapshot *s, json_t *section, const char *const *
 			 .name = "pg_dumpall",
 			 .argv = argv,
 			 .env = env,
+			 .port = port_of(server),
 			 .idle_ms = -1};
 	struct buf sql;
 	buf_init(&sql, (size_t)256 << 20);
@@ -342,6 +357,7 @@ static int take_database(struct snapshot *s, json_t *section, json_t *db, const 
 			 .name = "pg_dump",
 			 .argv = argv,
 			 .env = env,
+			 .port = port_of(server),
 			 .idle_ms = -1};
 	struct source *from;
 	struct sink *reader;

@@ -79,7 +79,9 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 	if (redisdoor_connect(s->job->redis, &r, err) < 0 ||
 	    redisdoor_describe(r, &server, err) < 0 ||
 	    json_put(section, "server", server, err) < 0 ||
-	    json_put(section, "volume", json_string(s->job->redis_volume), err) < 0)
+	    snapshot_runtime(s, section, "redis",
+			     json_str_or(json_object_get(server, "config"), "dir", NULL),
+			     s->job->redis_volume, err) < 0)
 		return -1;
 	size_t i;
 	json_t *item;

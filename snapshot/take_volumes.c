@@ -13,15 +13,22 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 {
 	for (size_t i = 0; i < s->job->volume_count; i++) {
 		const struct backup_volume *v = &s->job->volumes[i];
+		CLEANUP(freep) char *name = NULL;
+		json_t *item = NULL, *runtime = NULL;
 		bool exists;
 		if (!snapshot_wants(s, "volumes") && !snapshot_wants(s, v->label))
 			continue;
-		if (engine_volume_exists(s->job->engine, v->name, &exists, err) < 0)
+		if (engine_volume_of(s->job->engine, NULL, NULL, v->name, &name, err) < 0 ||
+		    engine_volume_exists(s->job->engine, name, &exists, err) < 0)
 			return -1;
 		if (!exists)
 			return err_set(err, ERR_ABSENT, "there is no volume '%s' ([volume %s])",
-				       v->name, v->label);
-		if (json_put(section, v->label, json_pack("{s:s}", "volume", v->name), err) < 0)
+				       name, v->label);
+		item = json_pack("{s:s}", "volume", name);
+		if (json_put(section, v->label, item, err) < 0 ||
+		    engine_volume_describe(s->job->engine, name, &runtime, err) < 0)
+			return -1;
+		if (runtime != NULL && json_put(item, "runtime", runtime, err) < 0)
 			return -1;
 	}
 	return 0;

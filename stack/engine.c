@@ -27,6 +27,45 @@ void engine_free(struct engine *e)
 		e->ops->free(e);
 }
 
+/* ---- production ---- */
+
+int engine_address(struct engine *e, const char *component, const char *host, char **ret,
+		   struct err *err)
+{
+	*ret = NULL;
+	return e->ops->address != NULL ? e->ops->address(e, component, host, ret, err) : 0;
+}
+
+int engine_describe(struct engine *e, const char *component, json_t **ret, struct err *err)
+{
+	*ret = NULL;
+	return e->ops->describe != NULL ? e->ops->describe(e, component, ret, err) : 0;
+}
+
+int engine_volume_describe(struct engine *e, const char *volume, json_t **ret, struct err *err)
+{
+	*ret = NULL;
+	return e->ops->volume_describe != NULL ? e->ops->volume_describe(e, volume, ret, err) : 0;
+}
+
+int engine_volume_of(struct engine *e, const char *component, const char *path,
+		     const char *configured, char **ret, struct err *err)
+{
+	if (e->ops->volume_of == NULL)
+		return str_dup(configured, ret, err);
+	return e->ops->volume_of(e, component, path, configured, ret, err);
+}
+
+int engine_adopt(struct engine *e, const char *component, const json_t *runtime, struct err *err)
+{
+	return e->ops->adopt != NULL ? e->ops->adopt(e, component, runtime, err) : 0;
+}
+
+bool engine_keeps_names(const struct engine *e)
+{
+	return e->ops->keeps_names;
+}
+
 /* ---- volumes ---- */
 
 bool engine_volume_name_is_valid(const char *name)
@@ -56,11 +95,12 @@ int engine_volume_exists(struct engine *e, const char *name, bool *ret, struct e
 	return e->ops->volume_exists(e, name, ret, err);
 }
 
-int engine_volume_create(struct engine *e, const char *name, struct err *err)
+int engine_volume_create(struct engine *e, const char *name, const struct volume_spec *spec,
+			 struct err *err)
 {
 	if (check_volume(name, err) < 0)
 		return -1;
-	return e->ops->volume_create(e, name, err);
+	return e->ops->volume_create(e, name, spec, err);
 }
 
 int engine_volume_remove(struct engine *e, const char *name, struct err *err)
@@ -228,6 +268,23 @@ const char *server_host(const struct server *s)
 unsigned server_port(const struct server *s)
 {
 	return s->port;
+}
+
+const char *server_door(const struct server *s)
+{
+	return s->door;
+}
+
+const char *server_peer(const struct server *s)
+{
+	return s->peer;
+}
+
+int server_volume_path(struct server *s, const char *volume, char **ret, struct err *err)
+{
+	if (check_volume(volume, err) < 0)
+		return -1;
+	return s->ops->volume_path(s, volume, ret, err);
 }
 
 const char *server_socket_dir(const struct server *s)

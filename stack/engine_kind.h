@@ -10,8 +10,20 @@
 #include "stack/engine.h"
 
 struct engine_ops {
+	/* NULL: as engine.h says of an engine that has nothing to say. */
+	int (*address)(struct engine *e, const char *component, const char *host, char **ret,
+		       struct err *err);
+	int (*describe)(struct engine *e, const char *component, json_t **ret, struct err *err);
+	int (*volume_describe)(struct engine *e, const char *volume, json_t **ret, struct err *err);
+	int (*volume_of)(struct engine *e, const char *component, const char *path,
+			 const char *configured, char **ret, struct err *err);
+	int (*adopt)(struct engine *e, const char *component, const json_t *runtime,
+		     struct err *err);
+	bool keeps_names;
+
 	int (*volume_exists)(struct engine *e, const char *name, bool *ret, struct err *err);
-	int (*volume_create)(struct engine *e, const char *name, struct err *err);
+	int (*volume_create)(struct engine *e, const char *name, const struct volume_spec *spec,
+			     struct err *err);
 	int (*volume_remove)(struct engine *e, const char *name, struct err *err);
 	int (*volume_finish)(struct engine *e, const char *name, struct err *err);
 	int (*sweep)(struct engine *e, bool dry_run, struct strlist *ret, struct err *err);
@@ -50,6 +62,8 @@ struct engine {
 /* The kinds. */
 int engine_local_open(const struct engine_opts *opts, struct engine **ret, struct err *err)
     MUST_USE;
+int engine_docker_open(const struct engine_opts *opts, struct engine **ret, struct err *err)
+    MUST_USE;
 
 struct tree_writer_ops {
 	/* The entry's names have been checked; a hard link's content is NULL. */
@@ -67,6 +81,7 @@ struct tree_writer {
 };
 
 struct server_ops {
+	int (*volume_path)(struct server *s, const char *volume, char **ret, struct err *err);
 	int (*start)(struct server *s, const struct server_spec *spec, struct err *err);
 	int (*check)(struct server *s, struct err *err);
 	const char *(*log_tail)(struct server *s);
@@ -78,6 +93,8 @@ struct server_ops {
 struct server {
 	const struct server_ops *ops;
 	const char *host;       /* the kind's memory, until it is freed */
+	const char *door;       /* likewise */
+	const char *peer;       /* likewise, or NULL */
 	const char *socket_dir; /* likewise */
 	const char *work_dir;
 	unsigned port;

@@ -86,8 +86,10 @@ static int make_folder(struct engine_local *e, const char *name, const char *pat
 	return -1;
 }
 
-static int local_volume_create(struct engine *base, const char *name, struct err *err)
+static int local_volume_create(struct engine *base, const char *name,
+			       const struct volume_spec *spec, struct err *err)
 {
+	(void)spec; /* a folder is a folder */
 	struct engine_local *e = (struct engine_local *)base;
 	CLEANUP(freep) char *path = NULL;
 	CLEANUP(json_freep) json_t *mark = NULL;

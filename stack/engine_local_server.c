@@ -300,7 +300,14 @@ static void local_server_free(struct server *base)
 	free(s);
 }
 
+static int local_server_volume_path(struct server *base, const char *volume, char **ret,
+				    struct err *err)
+{
+	return local_volume_path(((struct local_server *)base)->e, volume, ret, err);
+}
+
 static const struct server_ops server_ops = {
+    .volume_path = local_server_volume_path,
     .start = local_start,
     .check = local_check,
     .log_tail = local_log_tail,
@@ -327,7 +334,7 @@ int local_server_new(struct engine *base, const char *component, unsigned major,
 	if (mark_begin(s->e, err) < 0 || hold_port(&s->port_fd, &s->base.port, err) < 0 ||
 	    make_work_folder(s, err) < 0)
 		return err_wrap(err, "a place for %s", component);
-	s->base.work_dir = s->base.socket_dir = s->work;
+	s->base.work_dir = s->base.socket_dir = s->base.door = s->work;
 	*ret = made;
 	made = NULL;
 	return 0;

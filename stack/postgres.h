@@ -63,8 +63,9 @@ int pg_quote_literal(struct pg *p, const char *text, char **ret, struct err *err
 
 /* Runs a script such as pg_dumpall writes: statements one by one, psql's backslash lines
  * (\restrict, \unrestrict) passed over, quotes and dollar quotes understood. `skip` (may be NULL)
- * says which statements to leave out. The error names the statement (its first 80 characters, but
- * nothing after PASSWORD). */
+ * says which statements to leave out. Without a connection
+ * (p NULL) none is executed, and skip sees them all. The error names the statement (its first 80
+ * characters, but nothing after PASSWORD). */
 int pg_script(struct pg *p, const char *sql, bool (*skip)(void *ctx, const char *statement),
 	      void *ctx, struct err *err) MUST_USE;
 

@@ -300,6 +300,8 @@ int pg_script(struct pg *p, const char *sql, bool (*skip)(void *ctx, const char 
 {
 	struct run r = {.pg = p, .skip = skip, .ctx = ctx};
 	struct err ignored = ERR_INIT;
+	if (p == NULL)
+		return pg_script_split(sql, run_statement, &r, err);
 	const char *was = pg_encoding_to_char(PQclientEncoding(p->conn));
 	int rc = pg_script_split(sql, run_statement, &r, err);
 	/* Scripts of pg_dumpall begin with the encoding that they are in. */

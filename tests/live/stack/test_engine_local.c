@@ -67,7 +67,7 @@ static void init_cluster(struct engine *e, const char *volume)
 	    .volume = volume,
 	    .as_server = true,
 	    .idle_ms = -1};
-	OK(engine_volume_create(e, volume, &why));
+	OK(engine_volume_create(e, volume, &(struct volume_spec){0}, &why));
 	OK(engine_tool_run(e, &t, NULL, deadline_in(120000), &why));
 }
 
@@ -168,7 +168,7 @@ static void server__postgres__runs_restarts_on_its_port_and_goes(void **state)
 static void server__postgres_that_can_not_start__check_says_why(void **state)
 {
 	struct engine *e = opened(*state, "drill");
-	OK(engine_volume_create(e, "empty", &why));
+	OK(engine_volume_create(e, "empty", &(struct volume_spec){0}, &why));
 	struct server *s;
 	OK(engine_server_new(e, "postgres", MAJOR, &s, &why));
 	const struct server_spec spec = {.volume = "empty"};
@@ -218,7 +218,7 @@ static void redis_says(struct redisdoor *r, const char *want, int argc, const ch
 static void server__redis__serves_its_volume_and_writes_nothing_at_the_end(void **state)
 {
 	struct engine *e = opened(*state, "drill");
-	OK(engine_volume_create(e, "redis", &why));
+	OK(engine_volume_create(e, "redis", &(struct volume_spec){0}, &why));
 	struct server *s;
 	OK(engine_server_new(e, "redis", 7, &s, &why));
 	const struct server_spec spec = {
@@ -281,7 +281,7 @@ static void be_an_agent(const char *dir, bool outlive, bool leave, int tell)
 	struct server *s[2];
 	struct started said = {.pids = {0}};
 	init_cluster(e, "pg");
-	OK(engine_volume_create(e, "redis", &why));
+	OK(engine_volume_create(e, "redis", &(struct volume_spec){0}, &why));
 	OK(engine_server_new(e, "postgres", MAJOR, &s[0], &why));
 	OK(engine_server_new(e, "redis", 0, &s[1], &why));
 	const struct server_spec pg = {.volume = "pg", .hba = trust, .leave_running = outlive};

@@ -101,7 +101,8 @@ static int fill(const char *volumes, const char *from, struct err *err)
 					 .run_as = "nobody",
 					 .run_id = "r",
 					 .purpose = "restore"};
-	if (engine_open(&opts, &e, err) < 0 || engine_volume_create(e, "v", err) < 0)
+	if (engine_open(&opts, &e, err) < 0 ||
+	    engine_volume_create(e, "v", &(struct volume_spec){0}, err) < 0)
 		return -1;
 	int rc = engine_volume_write(e, "v", &t, err);
 	if (rc == 0)

@@ -68,7 +68,7 @@ static void writer_add__disk_full__no_space_with_the_name(void **state)
 	const struct engine_opts opts = {
 	    .kind = "local", .stack = "s", .volumes_dir = small.path, .run_as = "root"};
 	assert_int_equal(engine_open(&opts, &e, &err), 0);
-	assert_int_equal(engine_volume_create(e, "v", &err), -1);
+	assert_int_equal(engine_volume_create(e, "v", &(struct volume_spec){0}, &err), -1);
 	assert_int_equal(err.code, ERR_NOSPACE);
 	engine_free(e);
 	temp_dir_remove(&small);

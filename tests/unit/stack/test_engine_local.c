@@ -98,7 +98,7 @@ static void volume__wrong_name__config_everywhere(void **state)
 	struct engine *e = opened(*state, "restore");
 	bool exists;
 	struct err err = ERR_INIT;
-	assert_int_equal(engine_volume_create(e, "../x", &err), -1);
+	assert_int_equal(engine_volume_create(e, "../x", &(struct volume_spec){0}, &err), -1);
 	assert_int_equal(err.code, ERR_CONFIG);
 	assert_string_equal(err.msg, "'../x' can't be the name of a volume");
 	assert_int_equal(engine_volume_remove(e, "../x", &err), -1);
@@ -118,7 +118,7 @@ static void volume_create__new__empty_0700_and_marked_beside(void **state)
 	bool exists = true;
 	OK(engine_volume_exists(e, "v1", &exists, &why));
 	assert_false(exists);
-	OK(engine_volume_create(e, "v1", &why));
+	OK(engine_volume_create(e, "v1", &(struct volume_spec){0}, &why));
 	OK(engine_volume_exists(e, "v1", &exists, &why));
 	assert_true(exists);
 	char *path = scratch_path(*state, "volumes/v1");
@@ -148,7 +148,7 @@ static void volume_create__name_taken__exists_and_untouched(void **state)
 	scratch_file(*state, "volumes/prod/precious", "data");
 	struct engine *e = opened(*state, "restore");
 	struct err err = ERR_INIT;
-	assert_int_equal(engine_volume_create(e, "prod", &err), -1);
+	assert_int_equal(engine_volume_create(e, "prod", &(struct volume_spec){0}, &err), -1);
 	assert_int_equal(err.code, ERR_EXISTS);
 	assert_non_null(strstr(err.msg, "volume 'prod' exists: '"));
 	assert_string_equal(err.hint,
@@ -169,7 +169,7 @@ static void volume_remove__ours__gone_with_its_mark(void **state)
 {
 	struct engine *e = opened(*state, "restore");
 	struct tree_writer *t;
-	OK(engine_volume_create(e, "v1", &why));
+	OK(engine_volume_create(e, "v1", &(struct volume_spec){0}, &why));
 	OK(engine_volume_write(e, "v1", &t, &why));
 	OK(tree_writer_file(t, "a/b", 0600, "x", 1, &why));
 	OK(tree_writer_close(t, &why));
@@ -184,7 +184,7 @@ static void volume_remove__ours__gone_with_its_mark(void **state)
 static void volume_remove__replaced_by_hand__denied(void **state)
 {
 	struct engine *e = opened(*state, "restore");
-	OK(engine_volume_create(e, "v1", &why));
+	OK(engine_volume_create(e, "v1", &(struct volume_spec){0}, &why));
 	char *path = scratch_path(*state, "volumes/v1"), *away = scratch_path(*state, "away");
 	assert_int_equal(rename(path, away), 0);
 	scratch_file(*state, "volumes/v1/precious", "data");
@@ -225,11 +225,11 @@ static void make_three(const char *dir)
 {
 	struct engine *e = opened(dir, "drill");
 	struct server *s;
-	OK(engine_volume_create(e, "drill_pg", &why));
+	OK(engine_volume_create(e, "drill_pg", &(struct volume_spec){0}, &why));
 	OK(engine_server_new(e, "redis", 0, &s, &why));
 	e = opened(dir, "restore");
-	OK(engine_volume_create(e, "half", &why));
-	OK(engine_volume_create(e, "whole", &why));
+	OK(engine_volume_create(e, "half", &(struct volume_spec){0}, &why));
+	OK(engine_volume_create(e, "whole", &(struct volume_spec){0}, &why));
 	OK(engine_volume_finish(e, "whole", &why));
 }
 
@@ -237,7 +237,7 @@ static void sweep__after_a_kill__removes_all_but_the_finished_restore(void **sta
 {
 	killed(make_three, *state);
 	struct engine *e = opened(*state, "restore");
-	OK(engine_volume_create(e, "mine", &why));
+	OK(engine_volume_create(e, "mine", &(struct volume_spec){0}, &why));
 	struct strlist would = {0}, did = {0};
 	OK(engine_sweep(e, true, &would, &why));
 	assert_true(scratch_has(*state, "volumes/drill_pg"));
@@ -292,7 +292,7 @@ static void sweep__a_run_that_lives__is_left_alone(void **state)
 	assert_int_equal(did.count, 0);
 	assert_true(scratch_has(*state, "volumes/drill_pg"));
 	struct err err = ERR_INIT;
-	assert_int_equal(engine_volume_create(e, "drill_pg", &err), -1);
+	assert_int_equal(engine_volume_create(e, "drill_pg", &(struct volume_spec){0}, &err), -1);
 	assert_int_equal(err.code, ERR_EXISTS);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -325,7 +325,7 @@ static void sweep__killed_between_mark_and_folder__forgotten(void **state)
 	assert_false(scratch_has(*state, "volumes/.lifeboat/other.json"));
 	/* A name whose maker died before the folder was there can be used again. */
 	scratch_file(*state, "volumes/.lifeboat/again.json", "{\"maker\":\"run-000000000000\"}");
-	OK(engine_volume_create(e, "again", &why));
+	OK(engine_volume_create(e, "again", &(struct volume_spec){0}, &why));
 	free(early);
 	engine_free(e);
 }
@@ -367,7 +367,7 @@ static void volume_create__folder_closed_to_the_servers_user__denied(void **stat
 	assert_int_equal(chmod(*state, 0700), 0);
 	struct engine *e = opened(*state, "restore");
 	struct err err = ERR_INIT;
-	assert_int_equal(engine_volume_create(e, "v1", &err), -1);
+	assert_int_equal(engine_volume_create(e, "v1", &(struct volume_spec){0}, &err), -1);
 	assert_int_equal(err.code, ERR_DENIED);
 	assert_non_null(strstr(err.msg, "user 'nobody' can't reach folder '"));
 	assert_non_null(strstr(err.hint, "chmod o+x"));
@@ -455,7 +455,7 @@ static void tool__source_sink_and_run__output_input_and_status(void **state)
 	program(*state, "say", "#!/bin/sh\necho \"$1 $2 $LB_TEST\"; exit ${3:-0}\n");
 	program(*state, "eat", "#!/bin/sh\n/bin/cat > \"$1\"; exit ${2:-0}\n");
 	struct engine *e = opened(*state, "restore");
-	OK(engine_volume_create(e, "v1", &why));
+	OK(engine_volume_create(e, "v1", &(struct volume_spec){0}, &why));
 	struct tool say = {.component = "other",
 			   .name = "say",
 			   .argv = (const char *const[]){TOOL_VOLUME, "b", NULL},

@@ -1,0 +1,152 @@
+/*
+ * The docker engine, shared by its own files.
+ *
+ *  engine_docker.c          open, free, the table of operations, free space
+ *  engine_docker_stack.c    finds production: containers by Compose's labels, addresses, mounts,
+ *                           files of its servers; what the manifest says of how it runs
+ *  engine_docker_tools.c    pg_dump in production's container, initdb and pg_restore beside the
+ *                           restored volumes
+ *  engine_docker_run.c      the run: its mark, labels, whether its maker lives; the sweep
+ *  engine_docker_volume.c   fresh volumes: made, filled, read, removed
+ *  engine_docker_server.c   the sandbox: its network, its servers
+ *
+ * Everything made carries labels of ours only, never Compose's: Compose 5.2 looks volumes up by
+ * label. Labels of a thing can't be changed later, so what is unfinished is told by one mark for
+ * the whole run: an empty volume "lifeboat-run-<run id>", made before anything else and removed
+ * when all that the run made is finished or gone. What carries the run id of a mark whose maker is
+ * dead is left over; what carries one without a mark is finished and stays.
+ */
+#ifndef LIFEBOAT_STACK_ENGINE_DOCKER_H
+#define LIFEBOAT_STACK_ENGINE_DOCKER_H
+
+#include "stack/docker.h"
+#include "stack/engine_kind.h"
+
+#define LABEL_STACK   "org.lifeboat.stack"   /* name of the stack */
+#define LABEL_RUN     "org.lifeboat.run"     /* run id */
+#define LABEL_KIND    "org.lifeboat.kind"    /* "run", "volume", "server", "helper", "network" */
+#define LABEL_PURPOSE "org.lifeboat.purpose" /* "restore", "drill" */
+#define LABEL_FOR     "org.lifeboat.for"     /* the component */
+#define LABEL_NONCE   "org.lifeboat.nonce"   /* random: is the volume that the daemon gave ours? */
+#define LABEL_MAKER   "org.lifeboat.maker"   /* of the mark: see run_maker */
+
+/* How a component runs, in production or after the manifest; what engine_adopt was told. */
+struct docker_component {
+	char *name;      /* "postgres", "volume media" */
+	json_t *runtime; /* as engine_describe makes it */
+	char *image;     /* id of the image that is here */
+	unsigned uid, gid;
+};
+
+/* A volume that this run made. */
+struct docker_volume {
+	char *name;
+	const struct docker_component *component;
+	char *target; /* where helper and server containers mount it */
+	char *path;   /* of the data in a container: target, or below it */
+	bool finished;
+};
+
+struct engine_docker {
+	struct engine base;
+	struct docker *d;
+	char *stack, *project, *run_id, *purpose, *client;
+	struct {
+		char *component, *service, *image;
+	} services[8];
+	size_t service_count;
+	json_t *containers; /* of the project, running or not: cached answer of /containers/json */
+	struct docker_component components[32];
+	size_t component_count;
+	struct docker_volume volumes[64];
+	size_t volume_count;
+	bool marked;        /* the run's mark is there */
+	char *self;         /* id of our own container; NULL: we are a program of the host */
+	char *network;      /* id of the sandbox's network, once it is made */
+	char *self_peer;    /* our own address on it, where we are a container */
+	char *where;        /* for engine_volume_where */
+	bool keeps_servers; /* some were left running: network and all stay */
+};
+
+/* ---- engine_docker_stack.c ---- */
+
+/* The name of the component's service. Borrowed. */
+const char *docker_service(const struct engine_docker *e, const char *component);
+/* The component's running container: its whole inspect answer, new. ERR_ABSENT names what is there
+ * instead: no such project (and which there are), no such service, not running, several replicas.
+ */
+int docker_production(struct engine_docker *e, const char *component, json_t **ret, struct err *err)
+    MUST_USE;
+int docker_stack_address(struct engine *e, const char *component, const char *host, char **ret,
+			 struct err *err) MUST_USE;
+int docker_stack_describe(struct engine *e, const char *component, json_t **ret, struct err *err)
+    MUST_USE;
+int docker_stack_volume_describe(struct engine *e, const char *volume, json_t **ret,
+				 struct err *err) MUST_USE;
+int docker_stack_volume_of(struct engine *e, const char *component, const char *path,
+			   const char *configured, char **ret, struct err *err) MUST_USE;
+int docker_stack_file(struct engine *e, const char *component, const char *path,
+		      struct source **ret, struct archive_entry **ret_entry, struct err *err)
+    MUST_USE;
+int docker_stack_tree(struct engine *e, const char *component, const char *folder, tree_fn *fn,
+		      void *ctx, struct err *err) MUST_USE;
+int docker_stack_free_bytes(struct engine *e, const char *component, const char *path,
+			    uint64_t *ret, struct err *err) MUST_USE;
+/* engine_adopt: finds the image; by id, then by digest; --image wins. */
+int docker_stack_adopt(struct engine *e, const char *component, const json_t *runtime,
+		       struct err *err) MUST_USE;
+/* What was adopted; ERR_FAILED where nothing was. Borrowed. */
+int docker_adopted(const struct engine_docker *e, const char *component,
+		   const struct docker_component **ret, struct err *err) MUST_USE;
+
+/* ---- engine_docker_tools.c ---- */
+
+int docker_tool_find(struct engine *e, const struct tool *t, char **ret, struct err *err) MUST_USE;
+int docker_tool_source(struct engine *e, const struct tool *t, struct source **ret, struct err *err)
+    MUST_USE;
+int docker_tool_sink(struct engine *e, const struct tool *t, struct sink **ret, struct err *err)
+    MUST_USE;
+int docker_tool_run(struct engine *e, const struct tool *t, struct buf *out, struct deadline d,
+		    struct err *err) MUST_USE;
+
+/* ---- engine_docker_run.c ---- */
+
+/* Before the first thing is made. */
+int run_mark(struct engine_docker *e, struct err *err) MUST_USE;
+/* When all is finished or gone: removes the mark. */
+int run_unmark(struct engine_docker *e, struct err *err) MUST_USE;
+/* {"org.lifeboat.run": …} for a new thing; `component` may be NULL. New, or NULL: no memory. */
+json_t *run_labels(const struct engine_docker *e, const char *kind, const char *component,
+		   struct err *err);
+int docker_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err) MUST_USE;
+
+/* ---- engine_docker_volume.c ---- */
+
+int docker_volume_exists(struct engine *e, const char *name, bool *ret, struct err *err) MUST_USE;
+int docker_volume_create(struct engine *e, const char *name, const struct volume_spec *spec,
+			 struct err *err) MUST_USE;
+int docker_volume_remove(struct engine *e, const char *name, struct err *err) MUST_USE;
+int docker_volume_finish(struct engine *e, const char *name, struct err *err) MUST_USE;
+int docker_volume_write(struct engine *e, const char *name, struct tree_writer **ret,
+			struct err *err) MUST_USE;
+int docker_volume_read(struct engine *e, const char *name, tree_fn *fn, void *ctx, struct err *err)
+    MUST_USE;
+/* One that this run made; NULL: it did not. */
+const struct docker_volume *docker_volume_find(const struct engine_docker *e, const char *name);
+/* The body of POST /containers/create that all our containers share: image and user of the
+ * component, our labels, these volumes at their targets (NULL-terminated names; others at
+ * /lifeboat/<name>), no restart, no published ports, pulling nothing. New. */
+int docker_container_spec(struct engine_docker *e, const char *kind,
+			  const struct docker_component *c, const char *const *volumes,
+			  json_t **ret, struct err *err) MUST_USE;
+
+/* ---- engine_docker_server.c ---- */
+
+int docker_server_new(struct engine *e, const char *component, unsigned major, struct server **ret,
+		      struct err *err) MUST_USE;
+/* The container on which sandbox tools of `component` run now; NULL: none does. Borrowed. */
+const char *docker_server_container(const struct engine_docker *e, const char *component);
+/* Removes the sandbox's network, unless servers were left on it. */
+int docker_network_remove(struct engine_docker *e, struct err *err) MUST_USE;
+
+#endif
