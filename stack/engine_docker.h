@@ -60,12 +60,16 @@ struct engine_docker {
 	size_t component_count;
 	struct docker_volume volumes[64];
 	size_t volume_count;
-	bool marked;        /* the run's mark is there */
-	char *self;         /* id of our own container; NULL: we are a program of the host */
-	char *network;      /* id of the sandbox's network, once it is made */
-	char *self_peer;    /* our own address on it, where we are a container */
-	char *where;        /* for engine_volume_where */
-	bool keeps_servers; /* some were left running: network and all stay */
+	bool marked;          /* the run's mark is there */
+	char *self;           /* id of our own container; NULL: we are a program of the host */
+	char *network;        /* id of the sandbox's network, once it is made */
+	char *self_peer;      /* our own address on it, where we are a container */
+	char *where;          /* for engine_volume_where */
+	bool keeps_servers;   /* some were left running: network and all stay */
+	bool exec_refused;    /* production's containers let nobody in: the host's tools are used */
+	bool on_host_network; /* our own container has the host's addresses */
+	struct strlist found; /* "IMAGE\nMAJOR\nNAME\nPATH": tools that were looked for in images */
+	struct strlist host_tools; /* of host_tools.h */
 };
 
 /* ---- engine_docker_stack.c ---- */
@@ -95,6 +99,9 @@ int docker_stack_free_bytes(struct engine *e, const char *component, const char 
 /* engine_adopt: finds the image; by id, then by digest; --image wins. */
 int docker_stack_adopt(struct engine *e, const char *component, const json_t *runtime,
 		       struct err *err) MUST_USE;
+/* Owner of a path in a container, running or not. */
+int docker_owner(struct engine_docker *e, const char *container, const char *path,
+		 unsigned *ret_uid, unsigned *ret_gid, struct err *err) MUST_USE;
 /* What was adopted; ERR_FAILED where nothing was. Borrowed. */
 int docker_adopted(const struct engine_docker *e, const char *component,
 		   const struct docker_component **ret, struct err *err) MUST_USE;
@@ -111,10 +118,17 @@ int docker_tool_run(struct engine *e, const struct tool *t, struct buf *out, str
 
 /* ---- engine_docker_run.c ---- */
 
-/* Before the first thing is made. */
+/* Before anything is made; often. */
 int run_mark(struct engine_docker *e, struct err *err) MUST_USE;
-/* When all is finished or gone: removes the mark. */
+/* After each volume that is finished, and at the end: removes the mark, unless something unfinished
+ * is left. When all volumes in e->volumes are finished, that is the moment in which they are to
+ * stay, all of them: servers of this run that stand still, and the network if none runs, are
+ * removed just before. When there is no volume (left), any container or network of the run keeps
+ * the mark. What was removed must be gone from e->volumes. Often. */
 int run_unmark(struct engine_docker *e, struct err *err) MUST_USE;
+/* A new folder of this run on the host, ours alone (mode 0700): ".../lifeboat-<run id>-NAME". The
+ * sweep knows where to look. ERR_EXISTS. New string; dir_remove it when done. */
+int run_folder(struct engine_docker *e, const char *name, char **ret, struct err *err) MUST_USE;
 /* {"org.lifeboat.run": …} for a new thing; `component` may be NULL. New, or NULL: no memory. */
 json_t *run_labels(const struct engine_docker *e, const char *kind, const char *component,
 		   struct err *err);
