@@ -33,7 +33,14 @@
 /* How a component runs, in production or after the manifest; what engine_adopt was told. */
 struct docker_component {
 	char *name;      /* "postgres", "volume media" */
-	json_t *runtime; /* as engine_describe makes it */
+	/* As engine_describe makes it. Volumes and servers use, where they are there:
+	 *  "mounts"        [{"type": "volume" or "bind", "name", "destination"}]
+	 *  "aliases"       ["postgres", …]: names on its networks
+	 *  "working_dir"   text; absent: the image's
+	 *  "memory_bytes"  its limit; absent or 0: none
+	 *  "shm_bytes"     size of /dev/shm; absent or 0: the daemon's
+	 *  "health"        Config.Healthcheck as the daemon tells it: {"Test", "Interval", …} */
+	json_t *runtime;
 	char *image;     /* id of the image that is here */
 	unsigned uid, gid;
 };
