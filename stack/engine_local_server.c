@@ -17,8 +17,8 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "stack/engine_args.h"
 #include "stack/engine_local.h"
-#include "stack/engine_local_args.h"
 
 /* A socket's path has room for 107 bytes (unix(7)), ".s.PGSQL.65535" takes 15 of them. */
 enum { WORK_PATH_MAX = 88, TAIL_BYTES = 4096, KILL_MS = 5000 };
@@ -26,7 +26,7 @@ enum { WORK_PATH_MAX = 88, TAIL_BYTES = 4096, KILL_MS = 5000 };
 struct local_server {
 	struct server base;
 	struct engine_local *e;
-	const struct local_component *component;
+	const struct engine_component *component;
 	unsigned major;
 	int port_fd;    /* keeps the port from others */
 	char *id;       /* of the mark */
@@ -194,11 +194,12 @@ static int local_start(struct server *base, const struct server_spec *spec, stru
 		return -1;
 	if (local_tool_find(&s->e->base, &t, &program, err) < 0)
 		return -1;
-	struct local_args a = {.program = program,
-			       .volume = volume,
-			       .work = s->work,
-			       .port = s->base.port,
-			       .major = s->major};
+	struct engine_args a = {.program = program,
+				.volume = volume,
+				.work = s->work,
+				.socket_dir = s->work,
+				.port = s->base.port,
+				.major = s->major};
 	s->may_stay = spec->leave_running;
 	int rc = s->component->args(&a, spec, err);
 	for (size_t i = 0; rc == 0 && i + 1 < a.files.count; i += 2)
@@ -328,7 +329,7 @@ int local_server_new(struct engine *base, const char *component, unsigned major,
 	s->e = (struct engine_local *)base;
 	s->major = major;
 	s->port_fd = -1;
-	s->component = local_component_find(component);
+	s->component = engine_args_find(component);
 	if (s->component == NULL)
 		return err_set(err, ERR_FAILED, "there is no server for '%s'", component);
 	if (mark_begin(s->e, err) < 0 || hold_port(&s->port_fd, &s->base.port, err) < 0 ||

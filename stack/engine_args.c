@@ -1,9 +1,9 @@
-#include "stack/engine_local_args.h"
+#include "stack/engine_args.h"
 
 #include <signal.h>
 #include <string.h>
 
-static int add_file(struct local_args *a, const char *name, const char *text, struct err *err)
+static int add_file(struct engine_args *a, const char *name, const char *text, struct err *err)
 {
 	if (strlist_pushf(&a->files, err, "%s/%s", a->work, name) < 0)
 		return -1;
@@ -12,14 +12,14 @@ static int add_file(struct local_args *a, const char *name, const char *text, st
 
 /* ---- postgres ---- */
 
-static int add_setting(struct local_args *a, const char *name, const char *value, struct err *err)
+static int add_setting(struct engine_args *a, const char *name, const char *value, struct err *err)
 {
 	if (strlist_push(&a->argv, "-c", err) < 0)
 		return -1;
 	return strlist_pushf(&a->argv, err, "%s=%s", name, value);
 }
 
-static int postgres_args(struct local_args *a, const struct server_spec *spec, struct err *err)
+static int postgres_args(struct engine_args *a, const struct server_spec *spec, struct err *err)
 {
 	const char *const first[] = {a->program, "-D", a->volume};
 	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
@@ -47,8 +47,8 @@ static int postgres_args(struct local_args *a, const struct server_spec *spec, s
 		unsigned since; /* the version that brought it */
 	} ours[] = {
 	    {"data_directory", a->volume, 0},
-	    {"listen_addresses", "127.0.0.1", 0},
-	    {"unix_socket_directories", a->work, 0},
+	    {"listen_addresses", a->is_alone ? "*" : "127.0.0.1", 0},
+	    {"unix_socket_directories", a->socket_dir, 0},
 	    {"unix_socket_group", "", 0},
 	    {"unix_socket_permissions", "0777", 0}, /* the folder is closed already */
 	    {"external_pid_file", "", 0},
@@ -105,7 +105,7 @@ static bool is_ours(const char *line)
 	return false;
 }
 
-static int redis_config(struct local_args *a, const struct server_spec *spec, struct buf *out,
+static int redis_config(struct engine_args *a, const struct server_spec *spec, struct buf *out,
 			struct err *err)
 {
 	CLEANUP(freep) char *pidfile = NULL;
@@ -117,7 +117,8 @@ static int redis_config(struct local_args *a, const struct server_spec *spec, st
 			return -1;
 	}
 	if (str_printf(&pidfile, err, "%s/redis.pid", a->work) < 0 ||
-	    buf_printf(out, err, "port %u\nbind 127.0.0.1\nprotected-mode no\n", a->port) < 0 ||
+	    buf_printf(out, err, "port %u\nbind %s\nprotected-mode no\n", a->port,
+		       a->is_alone ? "0.0.0.0" : "127.0.0.1") < 0 ||
 	    buf_puts(out, "daemonize no\nsupervised no\nlogfile \"\"\nsyslog-enabled no\n", err) <
 		0 ||
 	    buf_puts(out, "dir ", err) < 0 || quoted(out, a->volume, err) < 0 ||
@@ -126,7 +127,7 @@ static int redis_config(struct local_args *a, const struct server_spec *spec, st
 	return buf_puts(out, "\n", err);
 }
 
-static int redis_args(struct local_args *a, const struct server_spec *spec, struct err *err)
+static int redis_args(struct engine_args *a, const struct server_spec *spec, struct err *err)
 {
 	struct buf text;
 	buf_init(&text, 1 << 20);
@@ -143,8 +144,13 @@ static int redis_args(struct local_args *a, const struct server_spec *spec, stru
 
 /* ---- pgbouncer ---- */
 
-static int pgbouncer_args(struct local_args *a, const struct server_spec *spec, struct err *err)
+static int pgbouncer_args(struct engine_args *a, const struct server_spec *spec, struct err *err)
 {
+	if (spec->config != NULL) {
+		if (strlist_push(&a->argv, a->program, err) < 0)
+			return -1;
+		return strlist_push(&a->argv, spec->config, err);
+	}
 	if (spec->settings == NULL || spec->settings[0] == NULL)
 		return err_set(err, ERR_FAILED, "pgbouncer needs the text of its configuration");
 	for (const char *const *file = spec->settings + 1; *file != NULL; file += 2) {
@@ -169,7 +175,7 @@ static const char *const other_env[] = {"NOTIFY_SOCKET", NULL};
 /* PostgreSQL on SIGKILL leaves shared memory behind; SIGQUIT is its immediate shutdown
  * (postgres(1)). PgBouncer takes SIGINT for a shutdown that waits for queries, not for clients, in
  * all versions. */
-static const struct local_component components[] = {
+static const struct engine_component components[] = {
     {.name = "postgres",
      .program = "postgres",
      .needs_volume = true,
@@ -195,7 +201,7 @@ static const struct local_component components[] = {
      .args = pgbouncer_args},
 };
 
-const struct local_component *local_component_find(const char *name)
+const struct engine_component *engine_args_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof components / sizeof *components; i++)
 		if (strcmp(components[i].name, name) == 0)
