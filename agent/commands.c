@@ -48,6 +48,19 @@ static const struct cli_option verify_options[] = {
     NONE,
 };
 
+#define IMAGE_OPTION                                                                               \
+	{                                                                                          \
+		.name = "image", .value = "COMPONENT=IMAGE,...",                                   \
+		.help = "docker: restore with this image instead of the one that production ran "  \
+			"on; several are separated by commas"                                      \
+	}
+
+static const struct cli_option drill_options[] = {
+    IMAGE_OPTION,
+    STORE_OPTION,
+    NONE,
+};
+
 static const struct cli_option restore_options[] = {
     {.name = "dry-run", .help = "say what would be made and what stands in the way; make nothing"},
     {.name = "as",
@@ -59,6 +72,7 @@ static const struct cli_option restore_options[] = {
      .value = "SCHEMA.TABLE",
      .help = "only the rows of this table, with its indexes and without foreign keys; the other "
 	     "tables of the database stay empty"},
+    IMAGE_OPTION,
     {.name = "up", .help = "leave the servers running on the fresh volumes"},
     {.name = "keep-failed", .help = "leave the volumes although the proof failed"},
     STORE_OPTION,
@@ -163,7 +177,7 @@ const struct cli_command cli_commands[] = {
 	 "took "
 	 "and how old the data was is written as evidence beside the archive.\n\n"
 	 "Exit status 0: proven. 1: failed. 2: could not verify.",
-     .options = store_options},
+     .options = drill_options},
     {.name = "prune",
      .run = cmd_prune,
      .summary = "deletes what the keep rules no longer want",

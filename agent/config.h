@@ -24,9 +24,11 @@
  * there, and so whether the component belongs to the stack. */
 struct config_stack {
 	char *name;        /* required; [A-Za-z0-9_-]+ */
-	char *engine;      /* "local" */
+	char *engine;      /* "local" or "docker" */
 	char *volumes_dir; /* absolute; local engine */
 	char *run_as;      /* "postgres" */
+	char *project;     /* docker: Compose project; NULL: the stack's name */
+	char *docker_host; /* NULL: $DOCKER_HOST or the usual socket */
 	char *env_file;    /* as written: names separated by commas */
 };
 
@@ -34,6 +36,8 @@ struct config_postgres {
 	bool enabled;
 	struct secret url; /* required where the section is there */
 	char *volume;
+	char *service; /* docker: its name in the Compose project */
+	char *client;  /* docker: "auto", "exec" or "host" */
 	int64_t connect_timeout_ms;
 	int64_t lock_timeout_ms; /* how long a dump waits for a locked table */
 };
@@ -42,6 +46,7 @@ struct config_redis {
 	bool enabled;
 	struct secret url;
 	char *volume;
+	char *service;
 	char *method; /* "auto", "bgsave" or "stream" */
 	int64_t connect_timeout_ms;
 	int64_t save_timeout_ms; /* how long a BGSAVE may take */
@@ -52,6 +57,7 @@ struct config_pgbouncer {
 	struct secret url;
 	struct secret admin_url; /* not set: url with database pgbouncer */
 	char *volume;
+	char *service;
 	char *config; /* path of pgbouncer.ini; NULL: ask the console */
 	int64_t connect_timeout_ms;
 };

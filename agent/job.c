@@ -2,6 +2,39 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "stack/redis_url.h"
+
+/* --image COMPONENT=IMAGE, and what compose.yaml calls each component. */
+static int fill_services(struct job *j, const char *purpose, struct err *err)
+{
+	const struct config *c = j->app->config;
+	const struct engine_service all[] = {
+	    {.component = "postgres", .service = c->postgres.service},
+	    {.component = "redis", .service = c->redis.service},
+	    {.component = "pgbouncer", .service = c->pgbouncer.service}};
+	memcpy(j->services, all, sizeof all);
+	bool restores =
+	    purpose != NULL && (strcmp(purpose, "restore") == 0 || strcmp(purpose, "drill") == 0);
+	if (restores && cli_list(j->app->cli, "image", &j->images, err) < 0)
+		return -1;
+	for (size_t i = 0; i < j->images.count; i++) {
+		const char *text = j->images.items[i], *image = strchr(text, '=');
+		bool known = false;
+		for (size_t k = 0; image != NULL && k < sizeof all / sizeof *all; k++) {
+			size_t len = strlen(all[k].component);
+			if ((size_t)(image - text) != len ||
+			    strncmp(text, all[k].component, len) != 0)
+				continue;
+			j->services[k].image = image + 1;
+			known = image[1] != '\0';
+		}
+		if (!known) {
+			err_set(err, ERR_USAGE, "--image '%s' is not COMPONENT=IMAGE", text);
+			return err_hint(err, "Write for instance --image postgres=postgres:17.");
+		}
+	}
+	return 0;
+}
 
 int job_open(struct app *app, const char *store_label, const char *purpose, struct job **ret,
 	     struct err *err)
@@ -15,12 +48,19 @@ int job_open(struct app *app, const char *store_label, const char *purpose, stru
 	    config_store_find(c, store_label, &j->store_config, err) < 0)
 		return -1;
 	struct store_opts store = {.name = j->store_config->label, .url = j->store_config->url};
+	if (fill_services(j, purpose, err) < 0)
+		return -1;
 	struct engine_opts engine = {.kind = c->stack.engine,
 				     .stack = c->stack.name,
 				     .volumes_dir = c->stack.volumes_dir,
 				     .run_as = c->stack.run_as,
 				     .run_id = j->run_id,
-				     .purpose = purpose};
+				     .purpose = purpose,
+				     .docker_host = c->stack.docker_host,
+				     .project = c->stack.project,
+				     .client = c->postgres.client,
+				     .services = j->services,
+				     .service_count = sizeof j->services / sizeof *j->services};
 	if (store_open(&store, &j->store, err) < 0)
 		return err_wrap(err, "store '%s'", j->store_config->label);
 	if (engine_open(&engine, &j->engine, err) < 0)
@@ -37,6 +77,11 @@ void job_free(struct job *j)
 	progress_free(j->progress);
 	catalog_done(&j->catalog);
 	strlist_done(&j->only);
+	strlist_done(&j->images);
+	secret_wipe(j->postgres_url);
+	secret_wipe(j->pgbouncer_url);
+	secret_wipe(j->admin_url);
+	free(j->redis_address);
 	engine_free(j->engine);
 	store_free(j->store);
 	free(j->volumes);
@@ -61,13 +106,55 @@ void job_progress(void *job, uint64_t done, uint64_t of, const char *what)
 	j->progress_done = done;
 }
 
+/* A url that names a server as the stack's own network does is led to where that server is. */
+static int lead(struct job *j, const char *component, const char *url, char **ret, struct err *err)
+{
+	CLEANUP(freep) char *host = NULL, *address = NULL;
+	if (pg_url_host(url, &host, err) < 0)
+		return -1;
+	if (host != NULL && engine_address(j->engine, component, host, &address, err) < 0)
+		return err_wrap(err, "%s", component);
+	return address != NULL ? pg_url_at(url, address, ret, err) : 0;
+}
+
+static int lead_redis(struct job *j, struct err *err)
+{
+	struct redis_url url = {0};
+	int rc = redis_url_parse(secret_text(&j->app->config->redis.url), &url, err);
+	if (rc == 0 && url.host != NULL)
+		rc = engine_address(j->engine, "redis", url.host, &j->redis_address, err);
+	redis_url_done(&url);
+	return rc < 0 ? err_wrap(err, "redis") : 0;
+}
+
+static int find_addresses(struct job *j, struct err *err)
+{
+	const struct config *c = j->app->config;
+	if (c->postgres.enabled &&
+	    lead(j, "postgres", secret_text(&c->postgres.url), &j->postgres_url, err) < 0)
+		return -1;
+	if (c->redis.enabled && lead_redis(j, err) < 0)
+		return -1;
+	if (c->pgbouncer.enabled &&
+	    lead(j, "pgbouncer", secret_text(&c->pgbouncer.url), &j->pgbouncer_url, err) < 0)
+		return -1;
+	return c->pgbouncer.enabled && secret_is_set(&c->pgbouncer.admin_url)
+		   ? lead(j, "pgbouncer", secret_text(&c->pgbouncer.admin_url), &j->admin_url, err)
+		   : 0;
+}
+
+static const char *led(const char *to, const struct secret *url)
+{
+	return to != NULL ? to : secret_text(url);
+}
+
 /* Doors of the components that have a section. */
 static void fill_components(struct job *j, struct backup_job *b)
 {
 	const struct config *c = j->app->config;
 	if (c->postgres.enabled) {
 		j->postgres =
-		    (struct pg_opts){.url = secret_text(&c->postgres.url),
+		    (struct pg_opts){.url = led(j->postgres_url, &c->postgres.url),
 				     .connect_timeout_ms = c->postgres.connect_timeout_ms};
 		b->postgres = &j->postgres;
 		b->postgres_volume = c->postgres.volume;
@@ -75,6 +162,7 @@ static void fill_components(struct job *j, struct backup_job *b)
 	}
 	if (c->redis.enabled) {
 		j->redis = (struct redis_opts){.url = secret_text(&c->redis.url),
+					       .address = j->redis_address,
 					       .connect_timeout_ms = c->redis.connect_timeout_ms};
 		b->redis = &j->redis;
 		b->redis_volume = c->redis.volume;
@@ -82,13 +170,13 @@ static void fill_components(struct job *j, struct backup_job *b)
 		b->save_timeout_ms = c->redis.save_timeout_ms;
 	}
 	if (c->pgbouncer.enabled) {
-		j->pgbouncer =
-		    (struct pgbouncer_opts){.url = secret_text(&c->pgbouncer.url),
-					    .admin_url = secret_is_set(&c->pgbouncer.admin_url)
-							     ? secret_text(&c->pgbouncer.admin_url)
-							     : NULL,
-					    .config = c->pgbouncer.config,
-					    .connect_timeout_ms = c->pgbouncer.connect_timeout_ms};
+		j->pgbouncer = (struct pgbouncer_opts){
+		    .url = led(j->pgbouncer_url, &c->pgbouncer.url),
+		    .admin_url = secret_is_set(&c->pgbouncer.admin_url)
+				     ? led(j->admin_url, &c->pgbouncer.admin_url)
+				     : NULL,
+		    .config = c->pgbouncer.config,
+		    .connect_timeout_ms = c->pgbouncer.connect_timeout_ms};
 		b->pgbouncer = &j->pgbouncer;
 		b->pgbouncer_volume = c->pgbouncer.volume;
 	}
@@ -115,6 +203,8 @@ int job_backup(struct job *j, struct backup_job *ret, struct err *err)
 						       .name = c->volumes[i].name};
 	b.volumes = j->volumes;
 	b.volume_count = c->volume_count;
+	if (find_addresses(j, err) < 0)
+		return -1;
 	fill_components(j, &b);
 	*ret = b;
 	return 0;

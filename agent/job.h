@@ -24,7 +24,10 @@ struct job {
 	const char *progress_step; /* label that the progress shows */
 	uint64_t progress_done;
 	char run_id[32];
-	struct strlist only;
+	struct strlist only, images;
+	struct engine_service services[3];
+	char *postgres_url, *pgbouncer_url, *admin_url; /* led to the servers' addresses; secret */
+	char *redis_address;
 	/* what the job structs point to */
 	struct pg_opts postgres;
 	struct redis_opts redis;

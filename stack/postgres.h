@@ -79,6 +79,11 @@ int pg_large_objects_digest(struct pg *p, struct rows_digest *ret, struct err *e
  */
 int pg_conninfo_put(struct buf *b, const char *keyword, const char *value, struct err *err)
     MUST_USE;
+/* The host of a connection string, a new string; *ret NULL: it names none, or a socket. */
+int pg_url_host(const char *url, char **ret, struct err *err) MUST_USE;
+/* The same connection string, led to `address` whatever host it names. Holds the password: wipe
+ * it. A new string. */
+int pg_url_at(const char *url, const char *address, char **ret, struct err *err) MUST_USE;
 /* A --dbname for tools: a database may be called "a=b" or "postgresql://", so a bare name won't
  * do. A new string. */
 int pg_conninfo_dbname(const char *dbname, char **ret, struct err *err) MUST_USE;

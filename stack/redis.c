@@ -274,7 +274,8 @@ static int open_door(struct redisdoor *r, const struct redis_opts *opts, struct 
 {
 	int64_t ms = opts->connect_timeout_ms > 0 ? opts->connect_timeout_ms : DEFAULT_CONNECT_MS;
 	if (redis_url_parse(opts->url, &r->url, err) < 0 ||
-	    redis_url_name(&r->url, &r->name, err) < 0)
+	    redis_url_name(&r->url, &r->name, err) < 0 ||
+	    (opts->address != NULL && str_dup(opts->address, &r->url.address, err) < 0))
 		return -1;
 	r->limit = deadline_min(limit, deadline_in(ms));
 	r->reader = redisReaderCreate();

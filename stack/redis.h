@@ -21,6 +21,7 @@
 
 struct redis_opts {
 	const char *url;
+	const char *address; /* connect there, whatever host the url names; NULL: as it says */
 	int64_t connect_timeout_ms; /* until it has answered; 0: 20 s */
 };
 

@@ -245,6 +245,7 @@ int redis_url_parse(const char *text, struct redis_url *ret, struct err *err)
 void redis_url_done(struct redis_url *u)
 {
 	free(u->host);
+	free(u->address);
 	free(u->socket);
 	free(u->user);
 	secret_done(&u->password);

@@ -16,8 +16,9 @@
 
 struct redis_url {
 	bool tls;
-	char *host;   /* NULL: a socket */
-	char *socket; /* NULL: a host */
+	char *host;    /* NULL: a socket */
+	char *address; /* where it is reached, whatever the host; NULL: by the host's name */
+	char *socket;  /* NULL: a host */
 	uint16_t port;
 	unsigned db;
 	char *user; /* NULL: none */

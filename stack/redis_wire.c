@@ -147,7 +147,8 @@ static int connect_host(const struct redis_url *url, struct deadline d, int *ret
 			struct err *err)
 {
 	struct addrinfo *all = NULL;
-	if (find_addresses(url->host, url->port, d, &all, err) < 0)
+	if (find_addresses(url->address != NULL ? url->address : url->host, url->port, d, &all,
+			   err) < 0)
 		return -1;
 	int left = 0, rc = -1;
 	for (const struct addrinfo *a = all; a != NULL; a = a->ai_next)
