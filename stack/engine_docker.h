@@ -7,8 +7,12 @@
  *  engine_docker_tools.c    pg_dump in production's container, initdb and pg_restore beside the
  *                           restored volumes
  *  engine_docker_run.c      the run: its mark, labels, whether its maker lives; the sweep
- *  engine_docker_volume.c   fresh volumes: made, filled, read, removed
- *  engine_docker_server.c   the sandbox: its network, its servers
+ *  engine_docker_spec.c     what all our containers have in common; helpers that never run
+ *  engine_docker_volume.c   fresh volumes: made, finished, removed
+ *  engine_docker_files.c    volumes filled and read
+ *  engine_docker_network.c  the sandbox's network
+ *  engine_docker_server.c   the sandbox's servers
+ *  engine_docker_boot.c     how their containers are made
  *
  * Everything made carries labels of ours only, never Compose's: Compose 5.2 looks volumes up by
  * label. Labels of a thing can't be changed later, so what is unfinished is told by one mark for
@@ -32,7 +36,7 @@
 
 /* How a component runs, in production or after the manifest; what engine_adopt was told. */
 struct docker_component {
-	char *name;      /* "postgres", "volume media" */
+	char *name; /* "postgres", "volume media" */
 	/* As engine_describe makes it. Volumes and servers use, where they are there:
 	 *  "mounts"        [{"type": "volume" or "bind", "name", "destination"}]
 	 *  "aliases"       ["postgres", …]: names on its networks
@@ -41,7 +45,7 @@ struct docker_component {
 	 *  "shm_bytes"     size of /dev/shm; absent or 0: the daemon's
 	 *  "health"        Config.Healthcheck as the daemon tells it: {"Test", "Interval", …} */
 	json_t *runtime;
-	char *image;     /* id of the image that is here */
+	char *image; /* id of the image that is here */
 	unsigned uid, gid;
 };
 
@@ -70,9 +74,13 @@ struct engine_docker {
 	bool marked;          /* the run's mark is there */
 	char *self;           /* id of our own container; NULL: we are a program of the host */
 	char *network;        /* id of the sandbox's network, once it is made */
+	uint32_t subnet;      /* its first address (host byte order) */
+	unsigned subnet_bits; /* length of its prefix */
+	unsigned addresses;   /* how many of it were given away */
 	char *self_peer;      /* our own address on it, where we are a container */
-	char *where;          /* for engine_volume_where */
-	bool keeps_servers;   /* some were left running: network and all stay */
+	struct docker_server *servers; /* of this run, until they are freed */
+	char *where;                   /* for engine_volume_where */
+	bool keeps_servers;            /* some were left running: network and all stay */
 	bool exec_refused;    /* production's containers let nobody in: the host's tools are used */
 	bool on_host_network; /* our own container has the host's addresses */
 	struct strlist found; /* "IMAGE\nMAJOR\nNAME\nPATH": tools that were looked for in images */
@@ -141,6 +149,15 @@ json_t *run_labels(const struct engine_docker *e, const char *kind, const char *
 		   struct err *err);
 int docker_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err) MUST_USE;
 
+/* ---- engine_docker_spec.c ---- */
+
+/* The body of POST /containers/create that all our containers share: image and user of the
+ * component, our labels, these volumes at their targets (NULL-terminated names; others at
+ * /lifeboat/<name>), no network, no restart, no published ports, no health check, pulling nothing.
+ * "Entrypoint" is the caller's: the image's own never runs. Call run_mark before the POST. New. */
+int docker_container_spec(struct engine_docker *e, const char *kind,
+			  const struct docker_component *c, const char *const *volumes,
+			  json_t **ret, struct err *err) MUST_USE;
 /* ---- engine_docker_volume.c ---- */
 
 int docker_volume_exists(struct engine *e, const char *name, bool *ret, struct err *err) MUST_USE;
@@ -148,18 +165,14 @@ int docker_volume_create(struct engine *e, const char *name, const struct volume
 			 struct err *err) MUST_USE;
 int docker_volume_remove(struct engine *e, const char *name, struct err *err) MUST_USE;
 int docker_volume_finish(struct engine *e, const char *name, struct err *err) MUST_USE;
+/* One that this run made; NULL: it did not. */
+const struct docker_volume *docker_volume_find(const struct engine_docker *e, const char *name);
+/* ---- engine_docker_files.c ---- */
+
 int docker_volume_write(struct engine *e, const char *name, struct tree_writer **ret,
 			struct err *err) MUST_USE;
 int docker_volume_read(struct engine *e, const char *name, tree_fn *fn, void *ctx, struct err *err)
     MUST_USE;
-/* One that this run made; NULL: it did not. */
-const struct docker_volume *docker_volume_find(const struct engine_docker *e, const char *name);
-/* The body of POST /containers/create that all our containers share: image and user of the
- * component, our labels, these volumes at their targets (NULL-terminated names; others at
- * /lifeboat/<name>), no restart, no published ports, pulling nothing. New. */
-int docker_container_spec(struct engine_docker *e, const char *kind,
-			  const struct docker_component *c, const char *const *volumes,
-			  json_t **ret, struct err *err) MUST_USE;
 
 /* ---- engine_docker_server.c ---- */
 
@@ -167,7 +180,10 @@ int docker_server_new(struct engine *e, const char *component, unsigned major, s
 		      struct err *err) MUST_USE;
 /* The container on which sandbox tools of `component` run now; NULL: none does. Borrowed. */
 const char *docker_server_container(const struct engine_docker *e, const char *component);
-/* Removes the sandbox's network, unless servers were left on it. */
+
+/* ---- engine_docker_network.c ---- */
+
+/* Takes us off it and removes it, unless servers were left on it. */
 int docker_network_remove(struct engine_docker *e, struct err *err) MUST_USE;
 
 #endif

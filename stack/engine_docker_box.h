@@ -1,0 +1,75 @@
+/* Volumes, containers and the network of a sandbox in Docker: what their files share. */
+#ifndef LIFEBOAT_STACK_ENGINE_DOCKER_BOX_H
+#define LIFEBOAT_STACK_ENGINE_DOCKER_BOX_H
+
+#include "stack/engine_args.h"
+#include "stack/engine_docker.h"
+
+/* ---- engine_docker_spec.c ---- */
+
+/* Creates it as "lifeboat-<run id>-NAME"; NULL: the daemon chooses. *ret is its id, new. */
+int docker_container_create(struct engine_docker *e, const json_t *spec, const char *name,
+			    char **ret, struct err *err) MUST_USE;
+/* Kills and removes it with its nameless volumes, also when the job was cancelled; a failure is
+ * left to the sweep. NULL is fine. */
+void docker_container_drop(struct engine_docker *e, const char *id);
+
+/* A container that is never started: a place through which files of an image or of volumes are
+ * reached. docker_helper_done also after a failure. */
+struct docker_helper {
+	struct engine_docker *e;
+	char *id;
+};
+int docker_helper_make(struct docker_helper *h, struct engine_docker *e,
+		       const struct docker_component *c, const char *const *volumes,
+		       struct err *err) MUST_USE;
+void docker_helper_done(struct docker_helper *h);
+/* 0 for an absolute path of names, without "." and ".." among them; ERR_CORRUPT. */
+int docker_path_check(const char *path, struct err *err) MUST_USE;
+
+/* ---- engine_docker_volume.c ---- */
+
+/* Where our containers mount it, and its data there: new strings; either may be NULL. */
+int docker_volume_target(const struct engine_docker *e, const char *name, char **ret_target,
+			 char **ret_path, struct err *err) MUST_USE;
+/* Where a container of `c` would mount a volume made for `path` (NULL: none in particular). */
+int docker_volume_place(const struct docker_component *c, const char *name, const char *path,
+			char **ret_target, char **ret_path, struct err *err) MUST_USE;
+
+/* ---- engine_docker_boot.c ---- */
+
+/* What one start of a server needs. */
+struct docker_boot {
+	const struct docker_component *component;
+	const struct engine_component *kind;
+	const struct server_spec *spec;
+	const char *name;        /* of its container, for docker_container_create */
+	const char *program;     /* path in the image */
+	const char *ready;       /* path of pg_isready or redis-cli in the image; NULL: none */
+	const char *volume;      /* path of its data; NULL: none */
+	const char *work_dir;    /* in the container */
+	const char *socket_dir;  /* likewise */
+	const char *host_folder; /* mounted at socket_dir; NULL: it is the container's own */
+	const char *address;
+	unsigned port, major;
+};
+/* A container with all its files, ready to be started. *ret is its id, new. */
+int docker_boot_container(struct engine_docker *e, const struct docker_boot *b, char **ret,
+			  struct err *err) MUST_USE;
+/* Where one of `names` (NULL-terminated) is in the image: in its PATH, in `folder` (may be NULL).
+ * *ret NULL: none of them. New. */
+int docker_boot_program(struct engine_docker *e, const struct docker_helper *image,
+			const char *const *names, const char *folder, char **ret, struct err *err)
+    MUST_USE;
+
+/* ---- engine_docker_network.c ---- */
+
+/* The sandbox's network, made when it is first needed, and we ourselves on it where we are a
+ * container. */
+int docker_network_make(struct engine_docker *e, struct err *err) MUST_USE;
+/* Its name: lifeboat-<run id>. New. */
+int docker_network_name(const struct engine_docker *e, char **ret, struct err *err) MUST_USE;
+/* The next address of it that nobody has. New. */
+int docker_network_address(struct engine_docker *e, char **ret, struct err *err) MUST_USE;
+
+#endif
