@@ -2,8 +2,11 @@
  * The docker engine, shared by its own files.
  *
  *  engine_docker.c          open, free, the table of operations, free space
- *  engine_docker_stack.c    finds production: containers by Compose's labels, addresses, mounts,
- *                           files of its servers; what the manifest says of how it runs
+ *  engine_docker_stack.c    finds production: containers by Compose's labels, volumes, files of its
+ *                           servers
+ *  engine_docker_names.c    the names and addresses by which production's servers are reached
+ *  engine_docker_describe.c what the manifest says of how production runs
+ *  engine_docker_adopt.c    how a restored component is to run: its image and user
  *  engine_docker_tools.c    pg_dump in production's container, initdb and pg_restore beside the
  *                           restored volumes
  *  engine_docker_run.c      the run: its mark, labels, whether its maker lives; the sweep
@@ -24,6 +27,7 @@
 #define LIFEBOAT_STACK_ENGINE_DOCKER_H
 
 #include "stack/docker.h"
+#include "stack/engine_docker_stack.h"
 #include "stack/engine_kind.h"
 
 #define LABEL_STACK   "org.lifeboat.stack"   /* name of the stack */
@@ -87,40 +91,6 @@ struct engine_docker {
 	struct strlist host_tools; /* of host_tools.h */
 };
 
-/* ---- engine_docker_stack.c ---- */
-
-/* The name of the component's service. Borrowed. */
-const char *docker_service(const struct engine_docker *e, const char *component);
-/* The component's running container: its whole inspect answer, new. ERR_ABSENT names what is there
- * instead: no such project (and which there are), no such service, not running, several replicas.
- */
-int docker_production(struct engine_docker *e, const char *component, json_t **ret, struct err *err)
-    MUST_USE;
-int docker_stack_address(struct engine *e, const char *component, const char *host, char **ret,
-			 struct err *err) MUST_USE;
-int docker_stack_describe(struct engine *e, const char *component, json_t **ret, struct err *err)
-    MUST_USE;
-int docker_stack_volume_describe(struct engine *e, const char *volume, json_t **ret,
-				 struct err *err) MUST_USE;
-int docker_stack_volume_of(struct engine *e, const char *component, const char *path,
-			   const char *configured, char **ret, struct err *err) MUST_USE;
-int docker_stack_file(struct engine *e, const char *component, const char *path,
-		      struct source **ret, struct archive_entry **ret_entry, struct err *err)
-    MUST_USE;
-int docker_stack_tree(struct engine *e, const char *component, const char *folder, tree_fn *fn,
-		      void *ctx, struct err *err) MUST_USE;
-int docker_stack_free_bytes(struct engine *e, const char *component, const char *path,
-			    uint64_t *ret, struct err *err) MUST_USE;
-/* engine_adopt: finds the image; by id, then by digest; --image wins. */
-int docker_stack_adopt(struct engine *e, const char *component, const json_t *runtime,
-		       struct err *err) MUST_USE;
-/* Owner of a path in a container, running or not. */
-int docker_owner(struct engine_docker *e, const char *container, const char *path,
-		 unsigned *ret_uid, unsigned *ret_gid, struct err *err) MUST_USE;
-/* What was adopted; ERR_FAILED where nothing was. Borrowed. */
-int docker_adopted(const struct engine_docker *e, const char *component,
-		   const struct docker_component **ret, struct err *err) MUST_USE;
-
 /* ---- engine_docker_tools.c ---- */
 
 int docker_tool_find(struct engine *e, const struct tool *t, char **ret, struct err *err) MUST_USE;
@@ -158,6 +128,7 @@ int docker_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err
 int docker_container_spec(struct engine_docker *e, const char *kind,
 			  const struct docker_component *c, const char *const *volumes,
 			  json_t **ret, struct err *err) MUST_USE;
+
 /* ---- engine_docker_volume.c ---- */
 
 int docker_volume_exists(struct engine *e, const char *name, bool *ret, struct err *err) MUST_USE;

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "stack/engine_local.h"
+#include "stack/process.h"
 
 /* ---- the lock of a run ---- */
 
@@ -200,50 +201,11 @@ bool mark_is_of(const json_t *mark, const char *folder)
 
 /* ---- which process ---- */
 
-static bool read_line(const char *path, char *out, size_t cap)
-{
-	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, out, cap - 1) : -1;
-	out[n > 0 ? n : 0] = '\0';
-	out[strcspn(out, "\n")] = '\0';
-	return n > 0;
-}
-
-/* Field 22 of /proc/PID/stat (proc(5)): start time in ticks since the machine's start; 0 when there
- * is no such process or it is a zombie. */
-static uint64_t process_start(long pid)
-{
-	char path[64], line[1024];
-	snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-	/* The second field is the program's name in parentheses; it may contain anything. */
-	if (!read_line(path, line, sizeof line))
-		return 0;
-	const char *p = strrchr(line, ')');
-	if (p == NULL || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
-		return 0;
-	for (int field = 2; field < 22 && p != NULL; field++)
-		p = strchr(p + 1, ' ');
-	return p != NULL ? strtoull(p + 1, NULL, 10) : 0;
-}
-
-/* Process numbers mean something within one start of one machine ... */
-static void boot_id(char out[64])
-{
-	read_line("/proc/sys/kernel/random/boot_id", out, 64);
-}
-
-/* ... and within one name space of it. */
-static void number_space(char out[64])
-{
-	ssize_t n = readlink("/proc/self/ns/pid", out, 63);
-	out[n > 0 ? n : 0] = '\0';
-}
-
 int mark_put_process(json_t *mark, long pid, struct err *err)
 {
 	char boot[64], space[64];
-	boot_id(boot);
-	number_space(space);
+	process_boot(boot);
+	process_space(space);
 	CLEANUP(json_freep) json_t *process = json_object();
 	if (process == NULL)
 		return err_nomem(err, "a mark");
@@ -261,8 +223,8 @@ bool mark_process_lives(const json_t *mark, long *ret_pid)
 	const json_t *process = json_object_get(mark, "process");
 	uint64_t pid = json_u64_or(process, "pid", 0);
 	uint64_t start = json_u64_or(process, "start", 0);
-	boot_id(boot);
-	number_space(space);
+	process_boot(boot);
+	process_space(space);
 	*ret_pid = 0;
 	if (pid == 0 || pid > INT_MAX || strcmp(json_str_or(process, "boot", ""), boot) != 0)
 		return false;
