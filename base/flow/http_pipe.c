@@ -131,7 +131,7 @@ static int send_request(struct http_pipe *p, const struct http_request *q, struc
 	buf_init(&b, HTTP_BODY_MAX);
 	if (write_request(q, &b, err) < 0)
 		return err_wrap(err, "%s", p->x->name);
-	size_t n;
+	size_t n = 0;
 	for (size_t at = 0; at < b.len; at += n) {
 		struct err why = ERR_INIT;
 		if (try_send(p, b.data + at, b.len - at, &n, &why) < 0) {
