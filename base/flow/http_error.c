@@ -61,6 +61,15 @@ int http_request_name(const struct http_request *q, char **ret, struct err *err)
 			  (int)strcspn(host, "?#"), host);
 }
 
+bool http_request_has(const struct http_request *q, const char *name)
+{
+	size_t len = strlen(name);
+	for (size_t i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
+		if (strncasecmp(q->headers[i], name, len) == 0 && q->headers[i][len] == ':')
+			return true;
+	return false;
+}
+
 static int connect_error(const struct http_exchange *x, struct err *err)
 {
 	long number = 0;

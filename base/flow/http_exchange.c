@@ -159,22 +159,13 @@ static int push_header(struct http_exchange *x, const char *line)
 	return 0;
 }
 
-static bool has_header(const struct http_request *q, const char *name)
-{
-	size_t len = strlen(name);
-	for (size_t i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
-		if (strncasecmp(q->headers[i], name, len) == 0 && q->headers[i][len] == ':')
-			return true;
-	return false;
-}
-
 static int set_headers(struct http_exchange *x, const struct http_request *q)
 {
 	for (size_t i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
 		if (push_header(x, q->headers[i]) < 0)
 			return -1;
 	/* Else libcurl calls every body a form. */
-	if (!has_header(q, "Content-Type")) {
+	if (!http_request_has(q, "Content-Type")) {
 		struct curl_slist *longer = curl_slist_append(x->headers, "Content-Type:");
 		if (longer == NULL)
 			return -1;
@@ -260,10 +251,10 @@ static void set_request(struct http_exchange *x, const struct http_request *q,
 		   strcmp(m, "PATCH") == 0) {
 		rc = curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 				      (curl_off_t)(q->body != NULL ? q->body_bytes : 0));
-		/* A copy: the answer may come before all of it is sent, and then it streams. */
+		CURLoption how =
+		    upload == HTTP_UPLOAD_COPY ? CURLOPT_COPYPOSTFIELDS : CURLOPT_POSTFIELDS;
 		if (rc == CURLE_OK)
-			rc = curl_easy_setopt(x->easy, CURLOPT_COPYPOSTFIELDS,
-					      q->body != NULL ? q->body : "");
+			rc = curl_easy_setopt(x->easy, how, q->body != NULL ? q->body : "");
 		set_long(x, CURLOPT_UPLOAD_BUFFERSIZE, 512 << 10);
 	} else if (strcmp(m, "HEAD") == 0) {
 		set_long(x, CURLOPT_NOBODY, 1);
@@ -353,9 +344,7 @@ int http_exchange_resume(struct http_exchange *x, struct err *err)
 		return 0;
 	/* First: in there what was held back is delivered, and may be held back again. */
 	x->recv_paused = x->send_paused = false;
-	if (x->streams && x->dest == NULL && x->head_done)
-		x->recv_paused = true;
-	CURLcode rc = curl_easy_pause(x->easy, x->recv_paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+	CURLcode rc = curl_easy_pause(x->easy, CURLPAUSE_CONT);
 	if (rc != CURLE_OK) {
 		x->done = true;
 		x->rc = rc;
@@ -430,8 +419,12 @@ int http_exchange_verdict(struct http_exchange *x, struct err *err)
 	long status = x->answer.status;
 	if (x->rc != CURLE_OK || x->why.code != ERR_NONE)
 		return http_exchange_error(x, err);
-	if (!x->head_done)
-		return err_set(err, ERR_CORRUPT, "%s: the answer has no head", x->name);
+	/* A head that is cut is none of libcurl's errors. */
+	if (!x->head_done) {
+		err_set_message(err, ERR_CORRUPT, "%s: the head of the answer was cut", x->name);
+		err->retryable = true;
+		return -1;
+	}
 	/* What a server says of its failure is good enough as it came. */
 	if (status / 100 != 2 || status == 204 || x->bodiless || f->chunked ||
 	    (f->has_length && !f->has_coding))

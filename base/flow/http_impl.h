@@ -40,7 +40,8 @@ int http_framing_see(struct http_framing *f, const char *line, struct err *err) 
 
 /* How the body of the request goes out. */
 enum http_upload {
-	HTTP_UPLOAD_MEMORY, /* the request's own body, if it has one */
+	HTTP_UPLOAD_MEMORY, /* the request's own body, if it has one; it stays there to the end */
+	HTTP_UPLOAD_COPY,   /* the same, and it is copied */
 	HTTP_UPLOAD_STREAM, /* from `out` */
 	HTTP_UPLOAD_CONNECT /* no request at all: the connection alone */
 };
@@ -114,6 +115,27 @@ void http_pool_give(struct http *h, CURLM *multi);
 int http_request_name(const struct http_request *q, char **ret, struct err *err) MUST_USE;
 /* What rc means, in our words. -1. */
 int http_exchange_error(const struct http_exchange *x, struct err *err);
+
+/* Has it a header of that name? */
+bool http_request_has(const struct http_request *q, const char *name);
+
+/* ---- connections taken over ---- */
+
+struct http_pipe {
+	struct http_exchange *x; /* its connection */
+	int fd;
+	struct buf early; /* what came behind the head */
+	size_t early_at;
+	bool ended;
+};
+/* Once, when it is connected. */
+void http_pipe_begin(struct http_pipe *p);
+/* One attempt each: *ret_n == 0 where it would wait (and of recv, *ret_end is not set). */
+int http_pipe_recv(struct http_pipe *p, void *buf, size_t cap, size_t *ret_n, bool *ret_end,
+		   struct err *err) MUST_USE;
+int http_pipe_send(struct http_pipe *p, const void *data, size_t len, size_t *ret_n,
+		   struct err *err) MUST_USE;
+int http_pipe_wait(struct http_pipe *p, short events, struct deadline d, struct err *err) MUST_USE;
 
 /* ---- heads and bodies read by hand ---- */
 

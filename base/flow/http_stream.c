@@ -42,7 +42,7 @@ int http_source(struct http *h, const struct http_request *q, struct http_respon
 {
 	*answer = (struct http_response){.body.max = HTTP_BODY_MAX};
 	CLEANUP(http_exchange_freep) struct http_exchange *x = NULL;
-	if (http_exchange_new(h, q, HTTP_UPLOAD_MEMORY, 0, &x, err) < 0)
+	if (http_exchange_new(h, q, HTTP_UPLOAD_COPY, 0, &x, err) < 0)
 		return -1;
 	x->streams = true;
 	while (!x->done && !x->head_done)

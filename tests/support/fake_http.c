@@ -125,12 +125,17 @@ static bool read_head(struct fake_http *f, struct fake_connection *c, char *head
 	return true;
 }
 
+static bool go_on(struct fake_http *f, struct fake_connection *c, const char *head)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	return strcasestr(head, "\r\nExpect:") == NULL || send_all(f, c->fd, text, sizeof text - 1);
+}
+
 static bool read_body(struct fake_http *f, struct fake_connection *c, const char *head)
 {
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	const char *length = strcasestr(head, "\r\nContent-Length:");
 	bool chunked = strcasestr(head, "\r\nTransfer-Encoding: chunked") != NULL;
-	if (strcasestr(head, "\r\nExpect:") != NULL && !send_all(f, c->fd, go_on, sizeof go_on - 1))
+	if (!go_on(f, c, head))
 		return false;
 	bool ok = true;
 	if (chunked)
@@ -170,12 +175,28 @@ static void echo(struct fake_http *f, struct fake_connection *c, bool back)
 		(void)send_all(f, c->fd, "bye", 3);
 }
 
+/* So many bytes of it, whatever they are. */
+static bool read_some(struct fake_http *f, struct fake_connection *c, const char *head, size_t left)
+{
+	if (left > 0 && !go_on(f, c, head))
+		return false;
+	while (left > 0) {
+		if (c->len == 0 && !fill(f, c))
+			return false;
+		size_t n = c->len < left ? c->len : left;
+		drop(c, n);
+		left -= n;
+	}
+	return true;
+}
+
 static void serve(struct fake_http *f, struct fake_connection *c)
 {
 	static char head[sizeof c->in];
 	size_t turn = f->answers < f->count ? f->answers : f->count - 1;
 	const struct fake_reply *r = &f->replies[turn];
-	if (!read_head(f, c, head, sizeof head) || (!r->early && !read_body(f, c, head))) {
+	if (!read_head(f, c, head, sizeof head) ||
+	    !(r->early ? read_some(f, c, head, r->take) : read_body(f, c, head))) {
 		hang_up(c);
 		return;
 	}

@@ -24,7 +24,8 @@ enum fake_then {
 struct fake_reply {
 	const char *bytes;
 	size_t len;   /* 0: of a string */
-	bool early;   /* without reading the request's body */
+	bool early;   /* without reading the request's body, or after `take` bytes of it */
+	size_t take;  /* as they come, chunk sizes and all */
 	size_t piece; /* in pieces of so many bytes; 0: at once */
 	int pause_ms; /* before each piece */
 	enum fake_then then;

@@ -1,44 +1,14 @@
-/* HTTP against a server that says what it is told: answers, streams both ways, taken connections.
- */
+/* Whole answers, from a server that says what it is told. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <cmocka.h>
 
-#include "base/flow/http.h"
-#include "tests/support/fake_http.h"
+#include "tests/support/http_case.h"
 #include "tests/support/temp_dir.h"
-
-static struct fake_http fake;
-static struct http *client;
-static struct err err;
-static char url[256];
-
-static const char *at(const char *path)
-{
-	snprintf(url, sizeof url, "%s%s", fake.url, path);
-	return url;
-}
-
-static void start(const struct fake_reply *replies, size_t count)
-{
-	fake_http_start(&fake, replies, count, NULL);
-	err_clear(&err);
-	assert_int_equal(http_open(&(struct http_opts){.connect_timeout_ms = 5000}, &client, &err),
-			 0);
-}
-
-static void stop(void)
-{
-	http_free(client);
-	client = NULL;
-	fake_http_stop(&fake);
-}
 
 #define OK_HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello"
 #define OK_CHUNKS                                                                                  \
@@ -46,113 +16,320 @@ static void stop(void)
 	"chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"
 #define NOT_FOUND "HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such"
 
+static struct http_case c;
+
+static int call(const struct http_request *q)
+{
+	http_response_done(&c.r);
+	return http_call(c.client, q, &c.r, &c.err);
+}
+
+static void answered(const struct http_request *q, long status, const char *body)
+{
+	if (call(q) < 0)
+		fail_msg("%s", c.err.msg);
+	assert_int_equal(c.r.status, status);
+	assert_string_equal(buf_text(&c.r.body), body);
+}
+
 static void call__length_and_chunks__whole_answers_over_one_connection(void **state)
 {
 	(void)state;
-	struct http_response r;
-	start((const struct fake_reply[]){{.bytes = OK_HELLO},
-					  {.bytes = OK_CHUNKS, .piece = 1},
-					  {.bytes = NOT_FOUND}},
-	      3);
-	struct http_request q = {.method = "GET", .url = at("/a?b")};
-	static const long status[] = {200, 200, 404};
-	static const char *const body[] = {"hello", "hello", "no such"};
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(http_call(client, &q, &r, &err), 0);
-		assert_int_equal(r.status, status[i]);
-		assert_string_equal(buf_text(&r.body), body[i]);
-		if (i == 0) {
-			assert_string_equal(http_header(&r, "x-a"), "1");
-			assert_null(http_header(&r, "x"));
-			assert_int_equal(r.headers.count, 2);
-		}
-		http_response_done(&r);
+	static const struct fake_reply replies[] = {
+	    {.bytes = OK_HELLO}, {.bytes = OK_CHUNKS, .piece = 1}, {.bytes = NOT_FOUND}};
+	http_case_start(&c, replies, 3, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/a/../%2f?b=c");
+	answered(&q, 200, "hello");
+	assert_string_equal(http_header(&c.r, "x-a"), "1");
+	assert_null(http_header(&c.r, "x"));
+	assert_int_equal(c.r.headers.count, 2);
+	assert_string_equal(c.r.headers.items[1], "X-A: 1");
+	answered(&q, 200, "hello");
+	answered(&q, 404, "no such");
+	http_case_stop(&c);
+	assert_int_equal(c.fake.connects, 1);
+	/* The path as it was given. */
+	assert_non_null(strstr(c.fake.heads, "GET /a/../%2f?b=c HTTP/1.1\r\n"));
+}
+
+static void call__unix_socket__goes_there(void **state)
+{
+	(void)state;
+	struct temp_dir dir;
+	temp_dir_make(&dir);
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO}};
+	http_case_start(&c, replies, 1, temp_dir_in(&dir, "s"));
+	/* No proxy is asked for what is on this machine. */
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	answered(&q, 200, "hello");
+	unsetenv("http_proxy");
+	http_case_stop(&c);
+	assert_non_null(strstr(c.fake.heads, "Host: fake\r\n"));
+	temp_dir_remove(&dir);
+}
+
+static void call__methods_and_bodies__are_sent_as_given(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {
+	    {.bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"}, {.bytes = OK_HELLO}};
+	static const char *const headers[] = {"Content-Type: text/x", "X-Empty:", "X-B:  2", NULL};
+	http_case_start(&c, replies, 2, NULL);
+	struct http_request q = http_case_ask(&c, "HEAD", "/h");
+	answered(&q, 200, "");
+	q = http_case_ask(&c, "POST", "/p");
+	answered(&q, 200, "hello");
+	q.body = "a\0b";
+	q.body_bytes = 3;
+	q.headers = headers;
+	answered(&q, 200, "hello");
+	q.method = "PROPFIND";
+	answered(&q, 200, "hello");
+	http_case_stop(&c);
+	const char *post = strstr(c.fake.heads, "POST /p HTTP/1.1\r\n");
+	const char *second = strstr(post + 1, "POST /p HTTP/1.1\r\n");
+	const char *found = strstr(second, "PROPFIND /p HTTP/1.1\r\n");
+	assert_non_null(found);
+	const char *empty = strstr(post, "Content-Length: 0\r\n");
+	assert_true(empty != NULL && empty < second);
+	assert_true(strstr(post, "Content-Type: ") > second);
+	assert_true(strstr(second, "Content-Type: text/x\r\n") < found);
+	assert_true(strstr(second, "X-Empty:\r\n") < found);
+	assert_null(strstr(c.fake.heads, "form-urlencoded"));
+	assert_int_equal(c.fake.body_bytes, 6);
+	assert_memory_equal(c.fake.body, "a\0ba\0b", 6);
+}
+
+static void call__large_body__arrives_whole(void **state)
+{
+	(void)state;
+	enum { BYTES = 3 << 20 };
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO}};
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = http_case_ask(&c, "PUT", "/");
+	q.body = calloc(1, BYTES);
+	q.body_bytes = BYTES;
+	answered(&q, 200, "hello");
+	free((void *)(uintptr_t)q.body);
+	http_case_stop(&c);
+	assert_int_equal(c.fake.body_bytes, BYTES);
+	assert_int_equal(c.fake.whole, 1);
+}
+
+static void call__interim_answers_and_redirects__last_answer_as_it_is(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {
+	    {.bytes = "HTTP/1.1 103 Early Hints\r\nX-E: 1\r\n\r\n" OK_HELLO},
+	    {.bytes = "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"},
+	    {.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-T: "
+		      "1\r\n\r\n"},
+	    {.bytes = "HTTP/1.1 204 No Content\r\n\r\n"}};
+	http_case_start(&c, replies, 4, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	answered(&q, 200, "hello");
+	assert_null(http_header(&c.r, "X-E"));
+	answered(&q, 302, "");
+	assert_string_equal(http_header(&c.r, "location"), "/x");
+	answered(&q, 200, "ab");
+	assert_null(http_header(&c.r, "X-T"));
+	answered(&q, 204, "");
+	http_case_stop(&c);
+	assert_int_equal(c.fake.answers, 4);
+}
+
+static void call__answers_that_are_none__named_for_what_they_are(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		enum err_code code;
+		const char *ending;
+	} cases[] = {
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", ERR_CORRUPT,
+	     "/': the answer was cut: transfer closed with 4 bytes remaining to read"},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", ERR_CORRUPT,
+	     "/': the answer was cut: transfer closed with outstanding read data remaining"},
+	    {"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nhello", ERR_CORRUPT,
+	     "/': the answer was cut: transfer closed with 4 bytes remaining to read"},
+	    {"HTTP/1.1 200 OK\r\n\r\nhello", ERR_CORRUPT,
+	     "/': the answer has no length: where it ended can't be told from a cut"},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, x\r\n\r\nhello", ERR_CORRUPT, ""},
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", ERR_CORRUPT,
+	     "/': the answer's Content-Length '6' is another than before"},
+	    {"HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nhello!", ERR_CORRUPT,
+	     "/': the answer's Content-Length '5x' is no number of bytes"},
+	    {"SSH-2.0-OpenSSH_9.2\r\n", ERR_CORRUPT,
+	     "/': not an answer of HTTP/1.1: Received HTTP/0.9 when not allowed"},
+	    {"HTTP/1.1 200 OK\r\nContent-Le", ERR_CORRUPT, "/': the head of the answer was cut"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct fake_reply reply = {.bytes = cases[i].bytes, .then = FAKE_CLOSE};
+		http_case_start(&c, &reply, 1, NULL);
+		struct http_request q = http_case_ask(&c, "GET", "/");
+		if (call(&q) == 0)
+			fail_msg("accepted: %s", cases[i].bytes);
+		http_case_failed(&c, cases[i].code, cases[i].ending);
+		assert_int_equal(strncmp(c.err.msg, "GET 'http://127.0.0.1:", 22), 0);
+		http_case_stop(&c);
 	}
-	stop();
-	assert_int_equal(fake.connects, 1);
-	assert_non_null(strstr(fake.heads, "GET /a?b HTTP/1.1\r\n"));
 }
 
-static void source__success__streams_to_a_vouched_end(void **state)
+/* The end of a refusal is nothing that anyone relies on. */
+static void call__refusal_without_a_length__is_an_answer(void **state)
 {
 	(void)state;
-	struct http_response r;
-	struct source *s = NULL;
-	uint8_t b[100];
-	size_t n;
-	start((const struct fake_reply[]){{.bytes = OK_CHUNKS}}, 1);
-	struct http_request q = {.method = "GET", .url = at("/")};
-	assert_int_equal(http_source(client, &q, &r, &s, &err), 0);
-	assert_int_equal(r.status, 200);
-	assert_non_null(s);
-	assert_int_equal(source_read_full(s, b, sizeof b, &n, &err), 0);
-	assert_int_equal(n, 5);
-	assert_memory_equal(b, "hello", 5);
-	source_free(s);
-	http_response_done(&r);
-	stop();
+	static const struct fake_reply replies[] = {
+	    {.bytes = "HTTP/1.0 503 Busy\r\n\r\ntry later", .then = FAKE_CLOSE}};
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	answered(&q, 503, "try later");
+	http_case_stop(&c);
 }
 
-static int judge_2xx(void *ctx, const struct http_response *answer, struct err *e)
-{
-	*(long *)ctx = answer->status;
-	return answer->status / 100 == 2 ? 0
-					 : err_set(e, ERR_ABSENT, "%s", buf_text(&answer->body));
-}
-
-static void sink__chunked__server_gets_every_byte(void **state)
+static void call__limits_of_head_and_body__are_kept(void **state)
 {
 	(void)state;
-	struct sink *s = NULL;
-	long status = 0;
-	start((const struct fake_reply[]){{.bytes = OK_HELLO}}, 1);
-	struct http_request q = {.method = "PUT", .url = at("/x")};
-	assert_int_equal(http_sink(client, &q, UINT64_MAX, judge_2xx, &status, &s, &err), 0);
-	for (int i = 0; i < 100; i++)
-		assert_int_equal(sink_write(s, "0123456789", 10, &err), 0);
-	assert_int_equal(sink_close(s, &err), 0);
-	assert_int_equal(status, 200);
-	sink_free(s);
-	stop();
-	assert_int_equal(fake.body_bytes, 1000);
-	assert_int_equal(fake.whole, 1);
+	enum { LINES = 4000, BODY = HTTP_BODY_MAX + 10000 };
+	char *head = malloc(LINES * 20 + 100);
+	size_t n = (size_t)snprintf(head, 20, "HTTP/1.1 200 OK\r\n");
+	for (int i = 0; i < LINES; i++)
+		n += (size_t)snprintf(head + n, 20, "X-Line: %08d\r\n", i);
+	snprintf(head + n, 20, "\r\n");
+	char *body = calloc(1, BODY);
+	n = (size_t)snprintf(body, 100, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BODY);
+	const struct fake_reply replies[] = {{.bytes = head, .then = FAKE_CLOSE},
+					     {.bytes = body, .len = BODY, .then = FAKE_CLOSE}};
+	http_case_start(&c, replies, 2, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	assert_int_equal(call(&q), -1);
+	http_case_failed(&c, ERR_LIMIT, "/': the answer's head is longer than 65536 bytes");
+	assert_int_equal(call(&q), -1);
+	http_case_failed(&c, ERR_LIMIT, "/': the answer's body: more than 67108864 bytes");
+	http_case_stop(&c);
+	free(head);
+	free(body);
 }
 
-static void upgrade__bytes_behind_the_head__are_the_first(void **state)
+static void call__connection_that_is_refused_or_closed__is_unreachable(void **state)
 {
 	(void)state;
-	struct http_response r;
-	struct http_pipe *p = NULL;
-	char got[100];
-	size_t sent = 0, n = 0, total = 0;
-	bool end = false;
-	start(
-	    (const struct fake_reply[]){
-		{.bytes = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\n\r\nearly ",
-		 .then = FAKE_ECHO}},
-	    1);
-	struct http_request q = {
-	    .method = "POST", .url = at("/exec"), .body = "{}", .body_bytes = 2};
-	assert_int_equal(http_upgrade(client, &q, &r, &p, &err), 0);
-	assert_int_equal(r.status, 101);
-	assert_non_null(p);
-	assert_int_equal(
-	    http_pipe_move(p, "echo ", 5, &sent, got, 100, &n, &end, deadline_in(5000), &err), 0);
-	total = n;
-	assert_int_equal(sent, 5);
-	assert_int_equal(http_pipe_shut(p, &err), 0);
-	while (!end) {
-		assert_int_equal(http_pipe_move(p, NULL, 0, &sent, got + total, 100 - total, &n,
-						&end, deadline_in(5000), &err),
-				 0);
-		total += n;
+	static const struct fake_reply replies[] = {{.bytes = "", .then = FAKE_CLOSE}};
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = http_case_ask(&c, "POST", "/");
+	assert_int_equal(call(&q), -1);
+	http_case_failed(&c, ERR_UNREACHABLE, "/': no answer: Empty reply from server");
+	assert_true(c.err.retryable);
+	/* Nobody listens any more. */
+	fake_http_stop(&c.fake);
+	assert_int_equal(call(&q), -1);
+	assert_int_equal(c.err.code, ERR_UNREACHABLE);
+	assert_non_null(strstr(c.err.msg, "Failed to connect to 127.0.0.1 port "));
+	http_free(c.client);
+	struct http_opts o = {.unix_socket = "/nowhere/s"};
+	assert_int_equal(http_open(&o, &c.client, &c.err), 0);
+	q.url = "http://user:pa%40ss@docker/v1/x?token=secret#y";
+	assert_int_equal(call(&q), -1);
+	assert_int_equal(c.err.code, ERR_UNREACHABLE);
+	assert_string_equal(c.err.msg, "POST 'http://docker/v1/x': can't connect to '/nowhere/s': "
+				       "No such file or directory");
+	http_free(c.client);
+}
+
+static void call__silence__is_a_timeout_and_slowness_is_not(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {
+	    {.bytes = OK_CHUNKS, .piece = 10, .pause_ms = 60}, {.bytes = "", .then = FAKE_DEAF}};
+	http_case_start(&c, replies, 2, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	q.idle_ms = 450;
+	answered(&q, 200, "hello");
+	q.idle_ms = 50;
+	assert_int_equal(call(&q), -1);
+	http_case_failed(&c, ERR_TIMEOUT, "/': nothing for 50 ms");
+	http_case_stop(&c);
+}
+
+/* A kept connection that has died meanwhile is replaced; a POST never goes over a kept one. */
+static void call__dead_connection__is_replaced(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO, .then = FAKE_CLOSE},
+						    {.bytes = OK_HELLO}};
+	http_case_start(&c, replies, 2, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	for (int i = 0; i < 3; i++)
+		answered(&q, 200, "hello");
+	q.method = "POST";
+	for (int i = 0; i < 2; i++)
+		answered(&q, 200, "hello");
+	q.method = "GET";
+	answered(&q, 200, "hello");
+	http_case_stop(&c);
+	assert_int_equal(c.fake.connects, 4);
+	assert_int_equal(c.fake.answers, 6);
+}
+
+static void request__that_is_malformed__is_never_sent(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO}};
+	static const char *const bad[][3] = {
+	    {"GET", "ftp://h/", NULL},        {"GET", "http://h/a b", NULL},
+	    {"GET", "http://h/\r\nX:", NULL}, {"GE T", "http://h/", NULL},
+	    {"", "http://h/", NULL},          {"GET", "http://h/", "X: a\r\nY: b"},
+	    {"GET", "http://h/", "no colon"}, {"GET", "http://h/", ": x"},
+	    {"GET", "http://:99999/", NULL},
+	};
+	static const char *const said[] = {
+	    "a url must begin with http:// or https://",
+	    "a url has a space or a control character",
+	    "a url has a space or a control character",
+	    "'GE T' is no method of HTTP",
+	    "'' is no method of HTTP",
+	    "'' is no header of HTTP",
+	    "'no colon' is no header of HTTP",
+	    "'' is no header of HTTP",
+	    "",
+	};
+	http_case_start(&c, replies, 1, NULL);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		const char *const headers[] = {bad[i][2], NULL};
+		struct http_request q = {.method = bad[i][0], .url = bad[i][1], .headers = headers};
+		assert_int_equal(call(&q), -1);
+		http_case_failed(&c, ERR_CONFIG, said[i]);
 	}
-	assert_int_equal(total, 14);
-	assert_memory_equal(got, "early echo bye", 14);
-	http_pipe_free(p);
-	http_response_done(&r);
-	stop();
-	assert_memory_equal(fake.body, "{}", 2);
+	http_case_stop(&c);
+	assert_int_equal(c.fake.connects, 0);
+}
+
+static void escape__all_but_unreserved__is_encoded(void **state)
+{
+	(void)state;
+	struct buf b;
+	buf_init(&b, 30);
+	assert_int_equal(http_escape(&b, "aZ09-._~", &c.err), 0);
+	assert_int_equal(http_escape(&b, "/ %\xc3\xa4", &c.err), 0);
+	assert_string_equal(buf_text(&b), "aZ09-._~%2F%20%25%C3%A4");
+	assert_int_equal(http_escape(&b, "//////", &c.err), -1);
+	assert_string_equal(buf_text(&b), "aZ09-._~%2F%20%25%C3%A4");
+	buf_done(&b);
+}
+
+/* The last one: nothing waits any more after that. */
+static void call__cancelled__ends_at_once(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {{.bytes = "", .then = FAKE_DEAF}};
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	q.idle_ms = -1;
+	cancel_request(SIGTERM);
+	assert_int_equal(call(&q), -1);
+	http_case_failed(&c, ERR_CANCELLED, "/': cancelled by SIGTERM");
+	http_case_stop(&c);
 }
 
 int main(void)
@@ -160,9 +337,19 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(call__length_and_chunks__whole_answers_over_one_connection),
-	    cmocka_unit_test(source__success__streams_to_a_vouched_end),
-	    cmocka_unit_test(sink__chunked__server_gets_every_byte),
-	    cmocka_unit_test(upgrade__bytes_behind_the_head__are_the_first),
+	    cmocka_unit_test(call__unix_socket__goes_there),
+	    cmocka_unit_test(call__methods_and_bodies__are_sent_as_given),
+	    cmocka_unit_test(call__large_body__arrives_whole),
+	    cmocka_unit_test(call__interim_answers_and_redirects__last_answer_as_it_is),
+	    cmocka_unit_test(call__answers_that_are_none__named_for_what_they_are),
+	    cmocka_unit_test(call__refusal_without_a_length__is_an_answer),
+	    cmocka_unit_test(call__limits_of_head_and_body__are_kept),
+	    cmocka_unit_test(call__connection_that_is_refused_or_closed__is_unreachable),
+	    cmocka_unit_test(call__silence__is_a_timeout_and_slowness_is_not),
+	    cmocka_unit_test(call__dead_connection__is_replaced),
+	    cmocka_unit_test(request__that_is_malformed__is_never_sent),
+	    cmocka_unit_test(escape__all_but_unreserved__is_encoded),
+	    cmocka_unit_test(call__cancelled__ends_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
