@@ -7,12 +7,15 @@
         done = stack.lifeboat("backup")         with agent.conf of engine docker, in the stack's folder
 
 It works on a copy of the folder, in which the only things of ours are the .env files, agent.conf's name
-and store, and compose.override.yaml, which polls health faster. In the end everything that bears the
-project's name is removed, volumes included.
+and store, and compose.override.yaml, which polls health faster and may say more. In the end everything
+that bears the project's name is removed, volumes included.
 
-By hand, to play: python3 tests/support/compose_stack.py up NAME; ... down NAME
+Compose is docker-compose 1.29 of Debian 12 unless another is asked for: compose_program() has version 2 too.
+
+By hand, to play: python3 tests/support/compose_stack.py up NAME [SUITE]; ... down NAME
 """
 
+import json
 import os
 import re
 import shutil
@@ -24,8 +27,8 @@ import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
-from docker_daemon import daemon
-from images import images
+from docker_daemon import BUILD, daemon, lock
+from images import debootstrap, images
 from stack import HELPDESK, LIFEBOAT, MARK, TOP, Failed, Stack, run, wait_for, without_tokens
 
 HDMS = TOP / "examples" / "hdms"
@@ -33,35 +36,61 @@ PROJECT = "com.docker.compose.project"
 SERVICES = ("postgres", "pgbouncer", "redis")
 
 
-def compose_versions(docker):
-    """{"1.29": argv, "2": argv} of the Compose programs that this machine has."""
-    found = {}
-    for argv in (["docker-compose"], ["docker", "compose"]):
-        if not shutil.which(argv[0]):
-            continue
-        done = run(argv + ["version", "--short"], check=False, env=docker.env)
-        version = done.stdout.decode().strip().lstrip("v")
-        if done.returncode == 0 and version:
-            found.setdefault("1.29" if version.startswith("1.") else "2", argv)
-    return found
+def compose_program(version="1.29"):
+    """Its argv. "1.29" is this machine's docker-compose; "2" its docker compose, or else Debian 13's; what begins
+    with the name of a suite is that suite's."""
+    docker = daemon()
+    if version in ("1.29", "2"):
+        for argv in (["docker-compose"], ["docker", "compose"]):
+            done = run(argv + ["version", "--short"], check=False, env=docker.env) if shutil.which(argv[0]) else None
+            said = done.stdout.decode().strip().lstrip("v") if done and done.returncode == 0 else ""
+            if said.startswith(version + "."):
+                return argv
+        if version == "1.29":
+            raise Failed("there is no docker-compose 1.29: install the package docker-compose")
+        version = "trixie"
+    return [str(fetched_compose(version))]
+
+
+def fetched_compose(suite):
+    """The program of another suite's package: it is one file, and runs everywhere."""
+    place = BUILD / ("compose-" + suite)
+    program = place / "usr/libexec/docker/cli-plugins/docker-compose"
+    with lock("compose"):
+        if not program.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix="lb-compose-") as folder:
+                debootstrap(suite, ["docker-compose"], ["--variant=extract", "--format=directory"], place, folder)
+    return program
+
+
+def merged(below, above):
+    """One mapping laid over another, as Compose does it."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {key: merged(below[key], above[key]) if key in below and key in above else above.get(key, below.get(key))
+            for key in {**below, **above}}
 
 
 class ComposeStack:
     USER, PASSWORD = "postgres", "correct-horse"
     APP_USER, APP_PASSWORD, REDIS_PASSWORD = "hdms", "app-horse", "battery-staple"
 
-    def __init__(self, project=None, suite="bookworm", populate=True, compose=None, redis_password=REDIS_PASSWORD,
-                 health="1s", folder=None, docker=None):
-        self.docker = docker or daemon()
+    PGBENCH = ["pgbench", "-h", "pgbouncer", "-p", "6432", "-U", APP_USER]
+
+    def __init__(self, project=None, suite="bookworm", populate=True, compose="1.29", redis="redis",
+                 redis_password=REDIS_PASSWORD, health="1s", override=None, folder=None):
+        """redis may be "valkey". health is the checks' interval, None for the stack's own. override is what
+        compose.override.yaml says besides, {"services": {"redis": {"read_only": True}}}."""
+        self.docker = daemon()
         self.images = images(suite, self.docker)
+        self.redis_image = getattr(self.images, redis)
+        self.override = override or {}
         self.project = project or "lb" + uuid.uuid4().hex[:8]
         self.populate = populate
         self.redis_password = redis_password
         self.health = health
-        versions = compose_versions(self.docker)
-        if not versions:
-            raise Failed("there is neither docker-compose nor docker compose: install the package docker-compose")
-        self.compose_argv = versions[compose] if compose else next(iter(versions.values()))
+        self.compose_argv = compose_program(compose)
         self.parent = Path(folder or tempfile.mkdtemp(prefix="lb-"))
         os.makedirs(self.parent, exist_ok=True)
         os.chmod(self.parent, 0o755)
@@ -110,7 +139,8 @@ class ComposeStack:
             shutil.copy(example, example.with_name(".env"))
         # The only thing that COMPOSE_PROJECT_NAME, images and passwords need.
         self.set_env(".", COMPOSE_PROJECT_NAME=self.project, POSTGRES_IMAGE=self.images.postgres,
-                     REDIS_IMAGE=self.images.redis, PGBOUNCER_IMAGE=self.images.pgbouncer)
+                     REDIS_IMAGE=self.redis_image, PGBOUNCER_IMAGE=self.images.pgbouncer,
+                     POSTGRES_DATA=self.postgres_volume())
         self.set_env("postgres", POSTGRES_PASSWORD=self.PASSWORD)
         self.set_env("app", DB_PASSWORD=self.APP_PASSWORD,
                      **{"REDIS_%s_URL" % name: self.redis_url(number)
@@ -124,10 +154,14 @@ class ComposeStack:
         self.write_conf(conf)
 
     def _write_override(self):
-        lines = ["services:"]
-        for service in SERVICES:
-            lines += ["  %s:" % service, "    healthcheck:", "      interval: " + self.health]
-        (self.folder / "compose.override.yaml").write_text("\n".join(lines) + "\n")
+        faster = {service: {"healthcheck": {"interval": self.health}} for service in SERVICES} if self.health else {}
+        said = merged({"services": faster} if faster else {}, self.override)
+        if said:  # JSON is YAML
+            (self.folder / "compose.override.yaml").write_text(json.dumps(said, indent=2) + "\n")
+
+    def postgres_volume(self):
+        """Where PostgreSQL's image wants its volume."""
+        return next(iter(self.docker.inspect(self.images.postgres, "image")["Config"]["Volumes"]))
 
     def set_env(self, service, **values):
         """Sets variables in a service's .env file, where they may stand as comments."""
@@ -239,16 +273,23 @@ class ComposeStack:
 
     def _fill(self):
         """The help desk's data, into the database that is there already."""
-        roles = (HELPDESK / "1-globals.sql").read_text().replace("CREATE DATABASE hdms_db OWNER", "ALTER DATABASE hdms_db OWNER TO")
-        self.sql("postgres", roles)
-        self.sql("postgres", "GRANT helpdesk_owner TO %s" % self.APP_USER)
-        self.sql("hdms_db", "GRANT ALL ON SCHEMA public TO helpdesk_owner, %s;\n" % self.APP_USER
-                 + (HELPDESK / "2-hdms_db.sql").read_text())
+        roles = (HELPDESK / "1-globals.sql").read_text()
+        self.sql("postgres", roles.replace("CREATE DATABASE hdms_db OWNER", "ALTER DATABASE hdms_db OWNER TO")
+                 + "GRANT helpdesk_owner TO %s;\n" % self.APP_USER)
+        tables = (HELPDESK / "2-hdms_db.sql").read_text()
+        if int(self.sql("postgres", "SHOW server_version_num")) < 140000:
+            tables = re.sub(r"BEGIN ATOMIC(.*?)END;", r"AS $$\1$$;", tables, flags=re.S)
+        self.sql("hdms_db", "GRANT ALL ON SCHEMA public TO helpdesk_owner, %s;\n" % self.APP_USER + tables)
         self.sql("hdms_audit", (HELPDESK / "3-hdms_audit.sql").read_text())
         said = self.redis_cli(input=(HELPDESK / "redis.txt").read_bytes())
         bad = [line for line in said.splitlines() if re.match(r"\(error\)|ERR|WRONG|NO", line)]
-        if bad:
+        # Redis 6 does not know every command, and has a few keys less.
+        if bad and self.redis_major() >= 7:
             raise Failed("redis.txt: %s" % bad)
+
+    def redis_major(self):
+        """Of Redis, or of the Redis that a Valkey says it is like: 7."""
+        return int(re.search(r"^redis_version:(\d+)", self.redis_cli("INFO", "server"), re.M).group(1))
 
     def pg_dump(self, database):
         return without_tokens(self.execute("postgres", "pg_dump", "-U", self.USER, "-C", "-d", database).stdout)
@@ -258,9 +299,15 @@ class ComposeStack:
 
     def redis_contents(self):
         """One line for each key of the databases 0, 1 and 2, in the order of names."""
-        self.docker("cp", HELPDESK / "contents.lua", self.container("redis") + ":/tmp/contents.lua")
-        return ["%d %s" % (database, line) for database in range(3) for line in self.redis_cli(
-            "-n", str(database), "--no-raw", "--eval", "/tmp/contents.lua").splitlines()]
+        script = (HELPDESK / "contents.lua").read_text()
+        if self.redis_major() < 7:  # which can't say when a key ends, only how long it has
+            script = script.replace("redis.call('PEXPIRETIME', key)", "(redis.call('TTL', key) >= 0 and 'ends' or '')")
+        return ["%d %s" % (database, re.sub(r"^\d+\) ", "", line)) for database in range(3) for line in self.redis_cli(
+            "-n", str(database), "--no-raw", "EVAL", script, "0").splitlines()]
+
+    def check(self):
+        """The service `app`, which uses the stack as an application does: what it said."""
+        return self.compose("run", "--rm", "-T", "app")
 
     # ---- load
 
@@ -270,19 +317,17 @@ class ComposeStack:
         self._pgbench("-i", "-q", "-s", str(scale))
 
     def _pgbench(self, *args):
-        return self.execute("postgres", "pgbench", "-h", "pgbouncer", "-p", "6432", "-U", self.APP_USER, *args, "hdms_db",
-                            env={"PGPASSWORD": self.APP_PASSWORD})
+        self.execute("postgres", *self.PGBENCH, *args, "hdms_db", env={"PGPASSWORD": self.APP_PASSWORD})
 
     @contextmanager
     def load(self, clients=8, rate=None):
         """pgbench through PgBouncer and redis-benchmark, second by second, while the block runs: what went wrong in
         either is a failure. prepare_load comes first. Yields what has .transactions when the block is over."""
-        runs = [Load(self, "postgres", ["pgbench", "-n", "-h", "pgbouncer", "-p", "6432", "-U", self.APP_USER, "-T", "1",
-                                        "-c", str(clients), "-j", "2"] + (["-R", str(rate)] if rate else []) + ["hdms_db"],
-                     PGPASSWORD=self.APP_PASSWORD),
-                Load(self, "redis", ["redis-benchmark", "-q", "-c", "8", "-r", "100000", "-n", "20000", "--dbnum", "2",
-                                     "-t", "set,get,incr,lpush,rpop"] + (
-                                         ["-a", self.redis_password] if self.redis_password else []))]
+        postgres = self.PGBENCH + ["-n", "-T", "1", "-c", str(clients), "-j", "2"]
+        postgres += (["-R", str(rate)] if rate else []) + ["hdms_db"]
+        redis = ["redis-benchmark", "-q", "-c", "8", "-r", "100000", "-n", "20000", "--dbnum", "2", "-t",
+                 "set,get,incr,lpush,rpop"] + (["-a", self.redis_password] if self.redis_password else [])
+        runs = [Load(self, "postgres", postgres, PGPASSWORD=self.APP_PASSWORD), Load(self, "redis", redis)]
         try:
             time.sleep(0.5)
             yield runs[0]
@@ -336,7 +381,8 @@ class Load:
 
     def check(self):
         if self.process.returncode != 0 or re.search(r"error|FATAL", self.said, re.I):
-            raise Failed("the load in %s ended with %d:\n%s" % (self.service, self.process.returncode, self.said[-3000:]))
+            raise Failed("the load in %s ended with %d:\n%s" % (self.service, self.process.returncode,
+                                                                self.said[-3000:]))
 
     @property
     def said(self):
@@ -349,22 +395,19 @@ class Load:
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("up", "down"):
-        sys.exit("usage: compose_stack.py up|down NAME")
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in ("up", "down"):
+        sys.exit("usage: compose_stack.py up|down NAME [SUITE]")
     name = sys.argv[2]
-    stack = ComposeStack(project=name, folder=Path(tempfile.gettempdir()) / ("lb-play-" + name))
+    stack = ComposeStack(project=name, suite=(sys.argv[3:] or ["bookworm"])[0],
+                         folder=Path(tempfile.gettempdir()) / ("lb-play-" + name))
     if sys.argv[1] == "down":
         stack.close()
-    else:
-        play(stack)
-
-
-def play(stack):
+        return
     stack.start()
-    print("folder      %s\ncommand     cd %s && DOCKER_HOST=%s lifeboat check" % (
-        stack.folder, stack.folder, stack.docker.host))
+    print("folder     %s" % stack.folder)
+    print("command    cd %s && DOCKER_HOST=%s lifeboat check" % (stack.folder, stack.docker.host))
     for service in SERVICES:
-        print("%-11s %s  %s" % (service, stack.container(service), stack.mounted(service)))
+        print("%-10s %s  %s" % (service, stack.container(service), stack.mounted(service)))
 
 
 if __name__ == "__main__":

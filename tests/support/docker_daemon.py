@@ -20,6 +20,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from stack import TOP, Failed, run, wait_for
@@ -89,9 +90,19 @@ class Docker:
 
     def labelled(self, label):
         """Everything there is with this label: {"container": [...], "volume": [...], "network": [...]}."""
-        flags = {"container": ["ps", "-a", "--format", "{{.Names}}"], "volume": ["volume", "ls", "--format", "{{.Name}}"],
-                 "network": ["network", "ls", "--format", "{{.Name}}"]}
-        return {kind: sorted(self(*args, "--filter", "label=" + label).split()) for kind, args in flags.items()}
+        commands = {"container": ["ps", "-a", "--format", "{{.Names}}"],
+                    "volume": ["volume", "ls", "--format", "{{.Name}}"],
+                    "network": ["network", "ls", "--format", "{{.Name}}"]}
+        return {kind: sorted(self(*args, "--filter", "label=" + label).split()) for kind, args in commands.items()}
+
+
+@contextmanager
+def lock(name):
+    """Two tests that start together make nothing twice."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / (name + ".lock"), "a", encoding="utf-8") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        yield
 
 
 def daemon():
@@ -115,13 +126,10 @@ def _find():
 def _own():
     """Whoever uses the daemon holds the lock `users` shared, so the one that gets it exclusively is the last."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    users = open(BUILD / "users", "a", encoding="utf-8")  # pylint: disable=consider-using-with
+    users = open(BUILD / "users.lock", "a", encoding="utf-8")  # pylint: disable=consider-using-with
     fcntl.flock(users, fcntl.LOCK_SH)
-    with open(BUILD / "start", "a", encoding="utf-8") as door:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        docker = _running()
-        if not docker:
-            docker = _start()
+    with lock("start"):
+        docker = _running() or _start()
     atexit.register(_leave, users)
     return docker
 

@@ -1,16 +1,18 @@
 """Images for tests, made of Debian packages: no registry is asked.
 
     names = images("bookworm")      names.postgres, names.redis, names.pgbouncer, and names.valkey or None
+    variant("bookworm", "postgres-70")        user 70, as in Alpine's image
+    variant("bookworm", "pgbouncer-bare")     without a shell, tar, cat
 
 They are built once for each daemon: a root file system of the suite with all servers, then an image of
 each kind on top of it, with an entrypoint that behaves as the official image's (tests/support/images).
-A tag ends in a hash of what it is made from. To run the same tests on official images, or on any other:
-LIFEBOAT_TEST_POSTGRES_IMAGE, LIFEBOAT_TEST_REDIS_IMAGE, LIFEBOAT_TEST_PGBOUNCER_IMAGE.
+A tag ends in a hash of what it is made from; without it, it is the last one built. To run the same
+tests on official images, or on any other: LIFEBOAT_TEST_POSTGRES_IMAGE, LIFEBOAT_TEST_REDIS_IMAGE,
+LIFEBOAT_TEST_VALKEY_IMAGE, LIFEBOAT_TEST_PGBOUNCER_IMAGE.
 
 By hand: python3 tests/support/images.py [SUITE...]
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -20,16 +22,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker_daemon import BUILD, daemon
+from docker_daemon import daemon, lock
 from stack import Failed, run
 
 HERE = Path(__file__).resolve().parent / "images"
-# What each suite has. With 18 the volume of PostgreSQL's image is one folder higher.
+# The major versions that each suite has. With 18 the volume of PostgreSQL's image is one folder higher.
 SUITES = {
-    "bullseye": {"postgres": "13", "redis": "6.0"},
-    "bookworm": {"postgres": "15", "redis": "7.0"},
-    "trixie": {"postgres": "17", "redis": "8.0", "valkey": "8.1"},
-    "forky": {"postgres": "18", "redis": "8.0", "valkey": "9.0"},
+    "bullseye": {"postgres": "13", "redis": "6"},
+    "bookworm": {"postgres": "15", "redis": "7"},
+    "trixie": {"postgres": "17", "redis": "8", "valkey": "8"},
+    "forky": {"postgres": "18", "redis": "8", "valkey": "9"},
 }
 PACKAGES = {"postgres": "postgresql-%s", "redis": "redis-server", "valkey": "valkey-server"}
 LOCALE = "en_US.UTF-8"
@@ -59,28 +61,36 @@ def images(suite="bookworm", docker=None):
     return Images(suite, **made)
 
 
+def variant(suite, name, docker=None):
+    """An image that the official ones don't have, or only in another form."""
+    return _image(docker or daemon(), suite, name)
+
+
 def digest(*parts):
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:10]
 
 
-def _image(docker, suite, kind):
+def _image(docker, suite, name):
+    """Of the name, what stands before the first '-' is the kind."""
+    kind = name.split("-")[0]
     base = base_name(suite)
-    scripts = ["prepare.sh"] + ([] if kind == "pgbouncer" else [script_of(kind)])
     changes = changes_of(suite, kind)
-    recipe = digest(base, changes, [(HERE / name).read_text() for name in scripts])
-    plain = "lifeboat-test/%s:%s%s" % (kind, SUITES[suite].get(kind, "") + "-" if kind in SUITES[suite] else "", suite)
+    recipe = digest(base, changes, [(HERE / script).read_text() for script in ["prepare.sh"] + scripts_of(kind)])
+    version = SUITES[suite].get(kind)
+    plain = "lifeboat-test/%s:%s%s" % (name, version + "-" if version else "", suite)
     tag = "%s-%s" % (plain, recipe)
-    with _lock():
+    with lock("images"):
         if not docker.has("image", tag):
             if not docker.has("image", base):
                 _make_base(docker, suite, base)
-            _make(docker, base, kind, changes, tag)
-        docker("tag", tag, plain)
+            _make(docker, base, name, changes, tag)
+            docker("tag", tag, plain)
     return tag
 
 
-def script_of(kind):
-    return "postgres.sh" if kind == "postgres" else "redis.sh"
+def scripts_of(kind):
+    """The entrypoint, if it has one."""
+    return {"postgres": ["postgres.sh"], "pgbouncer": []}.get(kind, ["redis.sh"])
 
 
 def changes_of(suite, kind):
@@ -111,27 +121,25 @@ def base_name(suite):
     return "lifeboat-test/base:%s-%s" % (suite, digest(suite, packages_of(suite), OPTIONS))
 
 
-def _lock():
-    """Two tests that start together build nothing twice."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    door = open(BUILD / "images", "a", encoding="utf-8")  # closed by the caller's `with`
-    fcntl.flock(door, fcntl.LOCK_EX)
-    return door
+def debootstrap(suite, packages, options, target, folder, stdout=None):
+    """mmdebstrap from this machine's own sources, which are written into the folder. Starts it when stdout is given,
+    else runs it."""
+    argv = ["mmdebstrap", "--mode=" + ("root" if os.geteuid() == 0 else "auto"), "--include=" + ",".join(packages)]
+    argv += options + machine_options() + [suite, target] + machine_sources(suite, folder)
+    if stdout is None:
+        return run(argv, timeout=900)
+    with open(Path(folder) / "log", "wb") as log:
+        return subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=stdout, stderr=log)
 
 
 def _make_base(docker, suite, tag):
     """The file system goes from mmdebstrap straight into the daemon, and gets its name only when both are content."""
     with tempfile.TemporaryDirectory(prefix="lb-images-") as folder:
-        argv = ["mmdebstrap", "--mode=" + ("root" if os.geteuid() == 0 else "auto"), "--format=tar",
-                "--include=" + ",".join(packages_of(suite))] + OPTIONS + [suite, "-"] + machine_sources(suite, folder)
-        with open(Path(folder) / "log", "wb+") as log:
-            maker = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-            taken = subprocess.run(["docker", "import", "-"], stdin=maker.stdout, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, env=docker.env, check=False)
-            maker.stdout.close()
-            status = maker.wait()
-            log.seek(0)
-            said = log.read().decode(errors="replace")
+        maker = debootstrap(suite, packages_of(suite), OPTIONS + ["--format=tar"], "-", folder, subprocess.PIPE)
+        taken = docker.run("import", "-", stdin=maker.stdout, check=False, timeout=900)
+        maker.stdout.close()
+        status = maker.wait()
+        said = (Path(folder) / "log").read_text(errors="replace")
     image = taken.stdout.decode().strip()
     if status != 0 or taken.returncode != 0:
         if image:
@@ -141,16 +149,16 @@ def _make_base(docker, suite, tag):
     docker("tag", image, tag)
 
 
-def _make(docker, base, kind, changes, tag):
+def _make(docker, base, name, changes, tag):
     # The daemon takes every one of a Dockerfile's words from a commit but this.
     signals = [change.split()[1] for change in changes if change.startswith("STOPSIGNAL")]
     changes = [change for change in changes if not change.startswith("STOPSIGNAL")]
-    container = docker("create", "--network", "none", *["--stop-signal=" + name for name in signals], base,
-                       "sh", "/prepare.sh", kind)
+    container = docker("create", "--network", "none", *["--stop-signal=" + signal for signal in signals], base,
+                       "sh", "/prepare.sh", name)
     try:
         docker("cp", HERE / "prepare.sh", container + ":/prepare.sh")
-        if kind != "pgbouncer":
-            docker("cp", HERE / script_of(kind), container + ":/usr/local/bin/docker-entrypoint.sh")
+        for script in scripts_of(name.split("-")[0]):
+            docker("cp", HERE / script, container + ":/usr/local/bin/docker-entrypoint.sh")
         docker("start", "-a", container)
         docker("commit", *[word for change in changes for word in ("--change", change)], container, tag)
     finally:
@@ -182,6 +190,14 @@ def machine_sources(suite, folder):
     return made
 
 
+def machine_options(text=None):
+    """How this machine's apt fetches: proxies, retries, what it thinks of a mirror that stands still."""
+    text = text or run(["apt-config", "dump"]).stdout.decode()
+    wanted = r"https?|Retries|Check-Valid-Until|Check-Date"
+    found = re.findall(r'^(Acquire::(?:%s)(?:::\S+)?) "([^"]+)";$' % wanted, text, re.M | re.I)
+    return ['--aptopt=%s "%s"' % pair for pair in found]
+
+
 def codename(text=None):
     found = re.search(r'^VERSION_CODENAME="?(\w+)', text or Path("/etc/os-release").read_text(), re.M)
     if not found:
@@ -195,7 +211,9 @@ def stanza_for(text, release, suite):
     suites = re.search(r"^Suites:(.*)$", text, re.M | re.I)
     types = re.search(r"^Types:(.*)$", text, re.M | re.I)
     disabled = re.search(r"^Enabled:\s*(no|false)\b", text, re.M | re.I)
-    if not suites or release not in suites.group(1).split() or disabled or not types or "deb" not in types.group(1).split():
+    if disabled or not suites or release not in suites.group(1).split():
+        return None
+    if not types or "deb" not in types.group(1).split():
         return None
     return text.replace(suites.group(0), "Suites: " + suite).replace(types.group(0), "Types: deb")
 

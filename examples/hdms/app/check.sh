@@ -44,10 +44,13 @@ if [ "$mode" = transaction ]; then passed "pool_mode = $mode"; else broken "pool
 # More clients than there are connections to the server: all get their turn, and they share.
 clients=$((${pool:-25} * 2))
 pids=$(
+	waiting=
 	for _ in $(seq $clients); do
-		sql -c "BEGIN; SELECT pg_backend_pid() FROM pg_sleep(0.2); COMMIT" &
+		sql -c BEGIN -c 'SELECT pg_backend_pid() FROM pg_sleep(0.2)' -c COMMIT &
+		waiting="$waiting $!"
 	done
-	wait
+	# shellcheck disable=SC2086
+	wait $waiting
 )
 answers=$(printf '%s\n' "$pids" | grep -c .)
 servers=$(printf '%s\n' "$pids" | sort -u | grep -c .)

@@ -4,16 +4,17 @@
 # nobody else's; Debian's has it on, so it is turned off here where nobody has said anything.
 set -eu
 
-server=redis
-command -v redis-server >/dev/null || server=valkey
+user=redis
+id "$user" >/dev/null 2>&1 || user=valkey
 
 case ${1:-} in
--* | *.conf) set -- "$server-server" "$@" ;;
+-* | *.conf) set -- "$user-server" "$@" ;;
 esac
-if [ "${1:-}" = "$server-server" ]; then
+case ${1:-} in
+redis-server | valkey-server)
 	if [ "$(id -u)" -eq 0 ]; then
-		find . \! -user "$server" -exec chown "$server" '{}' +
-		exec setpriv --reuid="$server" --regid="$server" --init-groups "$0" "$@"
+		find . \! -user "$user" -exec chown "$user" '{}' +
+		exec setpriv --reuid="$user" --regid="$user" --init-groups "$0" "$@"
 	fi
 	said=no
 	for word in "$@"; do
@@ -24,5 +25,6 @@ if [ "${1:-}" = "$server-server" ]; then
 	done
 	[ $said = yes ] || set -- "$@" --protected-mode no
 	[ "$(umask)" != 0022 ] || umask 0077
-fi
+	;;
+esac
 exec "$@"
