@@ -285,29 +285,53 @@ static int put_files(struct engine_docker *e, const char *id, const struct docke
 struct spread {
 	struct engine_docker *e;
 	const char *id;
-	struct tree_writer *to;
+	const struct docker_component *component;
 };
 
-/* Folders that the image has stay as they are. */
+/* Length of the longest beginning of `path` that is a folder in the container. */
+static int deepest(const struct spread *s, const char *path, size_t *ret, struct err *err)
+{
+	size_t found = 1;
+	for (size_t len = 1 + strcspn(path + 1, "/"); path[len] == '/';
+	     len += 1 + strcspn(path + len + 1, "/")) {
+		CLEANUP(freep) char *at = NULL;
+		struct archive_entry *there = NULL;
+		struct err why = ERR_INIT;
+		if (str_dupn(path, len, &at, err) < 0)
+			return -1;
+		if (docker_stat(s->e->d, s->id, at, &there, NULL, &why) < 0) {
+			if (why.code == ERR_ABSENT)
+				break;
+			*err = why;
+			return -1;
+		}
+		archive_entry_free(there);
+		found = len;
+	}
+	*ret = found;
+	return 0;
+}
+
+/* Each file for itself, into the nearest folder that is there: a folder of the image keeps its
+ * owner and mode. */
 static int spread_entry(void *ctx, struct archive_entry *entry, struct source *content,
 			struct err *err)
 {
 	struct spread *s = ctx;
-	const char *name = archive_entry_pathname(entry);
-	CLEANUP(freep) char *path = NULL;
-	if (strcmp(name, ".") == 0)
+	const struct docker_component *c = s->component;
+	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
+	CLEANUP(freep) char *path = NULL, *folder = NULL;
+	size_t len;
+	if (archive_entry_filetype(entry) == AE_IFDIR)
 		return 0;
-	if (archive_entry_filetype(entry) == AE_IFDIR) {
-		struct archive_entry *there = NULL;
-		struct err why = ERR_INIT;
-		if (str_printf(&path, err, "/%s", name) < 0)
-			return -1;
-		if (docker_stat(s->e->d, s->id, path, &there, NULL, &why) == 0) {
-			archive_entry_free(there);
-			return 0;
-		}
-	}
-	return tree_writer_add(s->to, entry, content, err);
+	if (str_printf(&path, err, "/%s", archive_entry_pathname(entry)) < 0 ||
+	    deepest(s, path, &len, err) < 0 || str_dupn(path, len, &folder, err) < 0 ||
+	    docker_tree_write(s->e->d, s->id, folder, c->uid, c->gid, &to, err) < 0)
+		return -1;
+	archive_entry_set_pathname(entry, path + (len == 1 ? 1 : len + 1));
+	if (tree_writer_add(to, entry, content, err) < 0 || tree_writer_close(to, err) < 0)
+		return err_wrap(err, "'%s'", path);
+	return 0;
 }
 
 /* Production's configuration names files outside of its own volume: they go where it expects them.
@@ -315,16 +339,12 @@ static int spread_entry(void *ctx, struct archive_entry *entry, struct source *c
 static int spread_outside(struct engine_docker *e, const char *id, const struct docker_boot *b,
 			  struct err *err)
 {
-	const struct docker_component *c = b->component;
+	struct spread s = {.e = e, .id = id, .component = b->component};
 	for (const char *const *o = b->spec->others; o != NULL && *o != NULL; o++) {
-		CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
 		CLEANUP(freep) char *path = NULL;
-		if (docker_volume_target(e, *o, NULL, &path, err) < 0 ||
-		    docker_tree_write(e->d, id, "/", c->uid, c->gid, &to, err) < 0)
+		if (docker_volume_target(e, *o, NULL, &path, err) < 0)
 			return -1;
-		struct spread s = {.e = e, .id = id, .to = to};
-		if (docker_tree_read(e->d, id, path, spread_entry, &s, err) < 0 ||
-		    tree_writer_close(to, err) < 0)
+		if (docker_tree_read(e->d, id, path, spread_entry, &s, err) < 0)
 			return err_wrap(err, "files of volume '%s'", *o);
 	}
 	return 0;

@@ -21,7 +21,8 @@
 enum { SOCKET_DIR_MAX = 92, TAIL_BYTES = 4096, TAIL_LINES = 60, LOG_BYTES = 1 << 20 };
 enum { POLL_MS = 50, KILL_MS = 30000 };
 
-#define WORK_DIR "/tmp/lifeboat-work"
+/* In the container, in no folder of the image: not every image has a /tmp. */
+#define WORK_DIR "/lifeboat-work"
 
 struct docker_server {
 	struct server base;

@@ -208,21 +208,46 @@ static int has_files(struct engine_docker *e, const char *container, const char 
 	return -1;
 }
 
-static int put_folder(struct tree_writer *to, const char *path, const struct docker_component *c,
+static int put_folder(struct tree_writer *to, const char *name, const struct docker_component *c,
 		      unsigned mode, struct err *err)
 {
 	struct archive_entry *entry = archive_entry_new();
 	if (entry == NULL)
 		return err_nomem(err, "a folder");
-	archive_entry_set_pathname(entry, path + 1);
+	archive_entry_set_pathname(entry, name);
 	archive_entry_set_filetype(entry, AE_IFDIR);
-	archive_entry_set_perm(entry, mode);
+	archive_entry_set_perm(entry, (__LA_MODE_T)mode);
 	archive_entry_set_uid(entry, c->uid);
 	archive_entry_set_gid(entry, c->gid);
 	archive_entry_set_mtime(entry, clock_wall_ms() / 1000, 0);
 	int rc = tree_writer_add(to, entry, NULL, err);
 	archive_entry_free(entry);
 	return rc;
+}
+
+/* Length of the longest beginning of v->path, from the mount point on, that is there. */
+static int deepest(const struct docker_helper *h, const struct docker_volume *v, size_t *ret,
+		   struct err *err)
+{
+	size_t len = strlen(v->target);
+	while (v->path[len] != '\0') {
+		CLEANUP(freep) char *at = NULL;
+		struct archive_entry *entry = NULL;
+		struct err why = ERR_INIT;
+		size_t next = len + 1 + strcspn(v->path + len + 1, "/");
+		if (str_dupn(v->path, next, &at, err) < 0)
+			return -1;
+		if (docker_stat(h->e->d, h->id, at, &entry, NULL, &why) < 0) {
+			if (why.code == ERR_ABSENT)
+				break;
+			*err = why;
+			return -1;
+		}
+		archive_entry_free(entry);
+		len = next;
+	}
+	*ret = len;
+	return 0;
 }
 
 /* The folders from the mount point to the data: what the image has stays as it is, but the data
@@ -233,26 +258,23 @@ static int put_folders(const struct docker_helper *h, const struct docker_volume
 	const struct docker_component *c = v->component;
 	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
 	CLEANUP(freep) char *at = NULL;
-	bool shut = is_database(c) || strncmp(c->name, "volume ", 7) != 0;
-	if (docker_tree_write(h->e->d, h->id, "/", c->uid, c->gid, &to, err) < 0 ||
-	    str_dup(v->path, &at, err) < 0)
+	size_t len, root = strlen(v->target);
+	/* A plain volume is open as folders are; its own root in the archive has the last word. */
+	unsigned mode = strncmp(c->name, "volume ", 7) == 0 ? 0755 : 0700;
+	if (deepest(h, v, &len, err) < 0 || str_dupn(v->path, len, &at, err) < 0 ||
+	    docker_tree_write(h->e->d, h->id, at, c->uid, c->gid, &to, err) < 0)
 		return -1;
-	for (size_t len = strlen(v->target);; len++) {
-		if (v->path[len] != '/' && v->path[len] != '\0')
-			continue;
-		bool last = v->path[len] == '\0';
-		struct archive_entry *entry = NULL;
-		struct err why = ERR_INIT;
-		at[len] = '\0';
-		bool is_there = !last && docker_stat(h->e->d, h->id, at, &entry, NULL, &why) == 0 &&
-				(is_database(c) || len > strlen(v->target));
-		archive_entry_free(entry);
-		if (!is_there && put_folder(to, at, c, last && shut ? 0700 : 0755, err) < 0)
+	if ((v->path[len] == '\0' || (len == root && !is_database(c))) &&
+	    put_folder(to, ".", c, v->path[len] == '\0' ? mode : 0755, err) < 0)
+		return -1;
+	for (size_t end = len; v->path[end] != '\0';) {
+		CLEANUP(freep) char *name = NULL;
+		end += 1 + strcspn(v->path + end + 1, "/");
+		if (str_dupn(v->path + len + 1, end - len - 1, &name, err) < 0 ||
+		    put_folder(to, name, c, v->path[end] == '\0' ? mode : 0755, err) < 0)
 			return -1;
-		at[len] = v->path[len];
-		if (last)
-			return tree_writer_close(to, err);
 	}
+	return tree_writer_close(to, err);
 }
 
 /* A container that mounts the volume for the first time is what fills it (copy-up). */
