@@ -36,7 +36,7 @@
 #define LABEL_PURPOSE "org.lifeboat.purpose" /* "restore", "drill" */
 #define LABEL_FOR     "org.lifeboat.for"     /* the component */
 #define LABEL_NONCE   "org.lifeboat.nonce"   /* random: is the volume that the daemon gave ours? */
-#define LABEL_MAKER   "org.lifeboat.maker"   /* of the mark: see run_maker */
+#define LABEL_MAKER   "org.lifeboat.maker"   /* the process: see run_init */
 
 /* How a component runs, in production or after the manifest; what engine_adopt was told. */
 struct docker_component {
@@ -85,6 +85,7 @@ struct engine_docker {
 	struct docker_server *servers; /* of this run, until they are freed */
 	char *where;                   /* for engine_volume_where */
 	bool keeps_servers;            /* some were left running: network and all stay */
+	char *maker;                   /* us, for LABEL_MAKER */
 	bool exec_refused;    /* production's containers let nobody in: the host's tools are used */
 	bool on_host_network; /* our own container has the host's addresses */
 	struct strlist found; /* "IMAGE\nMAJOR\nNAME\nPATH": tools that were looked for in images */
@@ -103,6 +104,8 @@ int docker_tool_run(struct engine *e, const struct tool *t, struct buf *out, str
 
 /* ---- engine_docker_run.c ---- */
 
+/* Says who we are; once, when the engine is opened. */
+int run_init(struct engine_docker *e, struct err *err) MUST_USE;
 /* Before anything is made; often. */
 int run_mark(struct engine_docker *e, struct err *err) MUST_USE;
 /* After each volume that is finished, and at the end: removes the mark, unless something unfinished

@@ -246,6 +246,9 @@ static const json_t *mount_of(const json_t *container, const char *path)
 static int volume_there(struct engine_docker *e, const char *name, bool *ret, struct err *err)
 {
 	struct err why = ERR_INIT;
+	*ret = false;
+	if (!engine_volume_name_is_valid(name))
+		return 0;
 	if (docker_get(e->d, NULL, &why, "/volumes/%s", name) == 0) {
 		*ret = true;
 		return 0;
@@ -254,7 +257,6 @@ static int volume_there(struct engine_docker *e, const char *name, bool *ret, st
 		*err = why;
 		return -1;
 	}
-	*ret = false;
 	return 0;
 }
 
@@ -267,14 +269,17 @@ int docker_volume_user(struct engine_docker *e, const char *volume, const json_t
 	*ret_destination = NULL;
 	if (docker_containers(e, false, &list, err) < 0)
 		return -1;
-	json_array_foreach(list, i, c) json_array_foreach(json_object_get(c, "Mounts"), k, mount)
+	json_array_foreach(list, i, c)
 	{
-		if (strcmp(json_str_or(mount, "Type", ""), "volume") != 0 ||
-		    strcmp(json_str_or(mount, "Name", ""), volume) != 0)
-			continue;
-		if (*ret_container == NULL || (runs(c) && !runs(*ret_container))) {
-			*ret_container = c;
-			*ret_destination = json_str_or(mount, "Destination", "/");
+		json_array_foreach(json_object_get(c, "Mounts"), k, mount)
+		{
+			if (strcmp(json_str_or(mount, "Type", ""), "volume") != 0 ||
+			    strcmp(json_str_or(mount, "Name", ""), volume) != 0)
+				continue;
+			if (*ret_container == NULL || (runs(c) && !runs(*ret_container))) {
+				*ret_container = c;
+				*ret_destination = json_str_or(mount, "Destination", "/");
+			}
 		}
 	}
 	return 0;

@@ -64,6 +64,7 @@ int docker_stack_adopt(struct engine *e, const char *component, const json_t *ru
 /* Owner of a path in a container, running or not. */
 int docker_owner(struct engine_docker *e, const char *container, const char *path,
 		 unsigned *ret_uid, unsigned *ret_gid, struct err *err) MUST_USE;
+void docker_components_done(struct engine_docker *e);
 /* What was adopted; ERR_FAILED where nothing was. Borrowed. */
 int docker_adopted(const struct engine_docker *e, const char *component,
 		   const struct docker_component **ret, struct err *err) MUST_USE;
