@@ -84,6 +84,16 @@ def retention():
     return {"rules": b"last 3, hourly 24, daily 7, weekly 4, monthly 12, yearly 2, within 30d, min 3\0" + bytes(range(80))}
 
 
+def http_head():
+    """Answers to a request to take over a connection, as Docker and others give them."""
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n"
+    return {"taken": b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nbytes",
+            "length": head % b"404 Not Found" + b"Content-Length: 2\r\n\r\n{}",
+            "chunks": head % b"500 Oh" + b"Transfer-Encoding: chunked\r\n\r\n"
+                      b"1;a=b\r\n{\r\n01\r\n}\r\n0\r\nX: y\r\n\r\n",
+            "interim": b"HTTP/1.0 100\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"}
+
+
 MAKERS = {"config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
-          "zone": zone, "sidecar": sidecar, "retention": retention}
+          "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head}
