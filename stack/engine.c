@@ -10,6 +10,7 @@ static const struct {
 	int (*open)(const struct engine_opts *opts, struct engine **ret, struct err *err);
 } kinds[] = {
     {"local", engine_local_open},
+    {"docker", engine_docker_open},
 };
 
 int engine_open(const struct engine_opts *opts, struct engine **ret, struct err *err)
@@ -18,7 +19,7 @@ int engine_open(const struct engine_opts *opts, struct engine **ret, struct err 
 		if (strcmp(opts->kind, kinds[i].name) == 0)
 			return kinds[i].open(opts, ret, err);
 	err_set(err, ERR_CONFIG, "there is no engine '%s'", opts->kind);
-	return err_hint(err, "Set [stack] engine to local.");
+	return err_hint(err, "Set [stack] engine to local or docker.");
 }
 
 void engine_free(struct engine *e)

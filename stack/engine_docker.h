@@ -36,6 +36,10 @@
 #define LABEL_PURPOSE "org.lifeboat.purpose" /* "restore", "drill" */
 #define LABEL_FOR     "org.lifeboat.for"     /* the component */
 #define LABEL_NONCE   "org.lifeboat.nonce"   /* random: is the volume that the daemon gave ours? */
+#define LABEL_OF      "org.lifeboat.of"      /* production's volume whose place it can take */
+#define LABEL_BACKUP  "org.lifeboat.backup"  /* id of the backup that it was filled from */
+#define LABEL_CAUTION "org.lifeboat.caution" /* why production should not run on it */
+#define LABEL_IMAGE   "org.lifeboat.image"   /* image of the component that it was filled for */
 #define LABEL_MAKER   "org.lifeboat.maker"   /* the process: see run_init */
 
 /* How a component runs, in production or after the manifest; what engine_adopt was told. */
@@ -86,6 +90,7 @@ struct engine_docker {
 	char *where;                   /* for engine_volume_where */
 	bool keeps_servers;            /* some were left running: network and all stay */
 	char *maker;                   /* us, for LABEL_MAKER */
+	bool exec_allowed;             /* and that it is so was asked */
 	bool exec_refused;    /* production's containers let nobody in: the host's tools are used */
 	bool on_host_network; /* our own container has the host's addresses */
 	struct strlist found; /* "IMAGE\nMAJOR\nNAME\nPATH": tools that were looked for in images */

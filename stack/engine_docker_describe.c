@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/log.h"
-#include "stack/engine_docker.h"
+#include "stack/engine_docker_programs.h"
 
 /* ---- the user of a server ---- */
 
@@ -88,27 +88,14 @@ static bool user_of_process(struct engine_docker *e, const char *component, cons
 	return false;
 }
 
-/* Of "NAME=value" in the container's environment. NULL: it is not set. Borrowed. */
-static const char *variable(const json_t *config, const char *name)
-{
-	size_t i, len = strlen(name);
-	json_t *item;
-	json_array_foreach(json_object_get(config, "Env"), i, item)
-	{
-		const char *text = json_string_value(item);
-		if (text != NULL && strncmp(text, name, len) == 0 && text[len] == '=')
-			return text + len + 1;
-	}
-	return NULL;
-}
-
 /* Where a server has its data, as far as that can be told from outside. */
 static const char *data_folder(const char *component, const json_t *container)
 {
 	const json_t *config = json_object_get(container, "Config");
 	size_t i;
 	json_t *mount;
-	const char *folder = strcmp(component, "postgres") == 0 ? variable(config, "PGDATA") : NULL;
+	const char *folder =
+	    strcmp(component, "postgres") == 0 ? docker_variable(config, "PGDATA") : NULL;
 	if (folder != NULL && folder[0] == '/')
 		return folder;
 	json_array_foreach(json_object_get(container, "Mounts"), i, mount)
