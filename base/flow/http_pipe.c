@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,10 +19,12 @@ static SSL *tls_of(const struct http_pipe *p)
 void http_pipe_begin(struct http_pipe *p)
 {
 	SSL *ssl = tls_of(p);
+	if (ssl == NULL)
+		return;
 	/* What could not be sent may come again from another place. */
-	if (ssl != NULL)
-		SSL_set_mode(ssl,
-			     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+	SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+	/* One that breaks off is not to look like one that ends. */
+	SSL_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
 int http_pipe_recv(struct http_pipe *p, void *buf, size_t cap, size_t *ret_n, bool *ret_end,
@@ -34,7 +37,15 @@ int http_pipe_recv(struct http_pipe *p, void *buf, size_t cap, size_t *ret_n, bo
 		n = 0;
 	else if (p->x->rc != CURLE_OK)
 		return http_exchange_error(p->x, err);
-	*ret_end = p->x->rc == CURLE_OK && n == 0;
+	bool end = p->x->rc == CURLE_OK && n == 0;
+	SSL *ssl = end ? tls_of(p) : NULL;
+	/* libcurl takes a connection that breaks off for one that ends. */
+	if (ssl != NULL && !(SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN)) {
+		p->x->rc = CURLE_RECV_ERROR;
+		snprintf(p->x->said, sizeof p->x->said, "the TLS connection broke off");
+		return http_exchange_error(p->x, err);
+	}
+	*ret_end = end;
 	*ret_n = n;
 	return 0;
 }

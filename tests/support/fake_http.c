@@ -42,6 +42,7 @@ static bool send_all(struct fake_http *f, int fd, const char *p, size_t left)
 		ssize_t n = send(fd, p, left, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0)
 			return false;
+		f->sent += (uint64_t)n;
 		p += n;
 		left -= (size_t)n;
 	}

@@ -51,6 +51,7 @@ struct fake_http {
 	/* What it saw. */
 	size_t connects;
 	size_t answers;
+	uint64_t sent;     /* bytes of replies that the other side's system took */
 	char heads[16384]; /* of requests, as they came */
 	size_t heads_len;
 	char body[4096];     /* the first bytes of all bodies */

@@ -167,6 +167,30 @@ static void source__freed_before_its_end__next_request_has_a_connection_of_its_o
 	free(text);
 }
 
+/* What nobody reads stays with the server. */
+static void source__read_slowly__takes_little_from_the_server(void **state)
+{
+	(void)state;
+	enum { BYTES = 64 << 20, FEW = 4 << 20 };
+	struct temp_dir dir;
+	temp_dir_make(&dir);
+	char *text = calloc(1, BYTES);
+	(void)snprintf(text, 100, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BYTES);
+	struct fake_reply reply = {.bytes = text, .len = BYTES};
+	uint8_t b[1000];
+	size_t n;
+	http_case_start(&c, &reply, 1, temp_dir_in(&dir, "s"));
+	struct source *s = open_source("/");
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(source_read(s, b, sizeof b, &n, &c.err), 0);
+	assert_true(source_bytes(s) >= 1000);
+	source_free(s);
+	http_case_stop(&c);
+	assert_in_range(c.fake.sent, 1000, FEW);
+	free(text);
+	temp_dir_remove(&dir);
+}
+
 /* Two streams of one client, read in turns. */
 static void sources__two_at_once__do_not_mix(void **state)
 {
@@ -423,6 +447,7 @@ int main(void)
 	    cmocka_unit_test(source__cut_or_without_length__error_at_the_end_that_stays),
 	    cmocka_unit_test(
 		source__freed_before_its_end__next_request_has_a_connection_of_its_own),
+	    cmocka_unit_test(source__read_slowly__takes_little_from_the_server),
 	    cmocka_unit_test(sources__two_at_once__do_not_mix),
 	    cmocka_unit_test(sink__chunked_or_of_a_length__server_gets_every_byte),
 	    cmocka_unit_test(sink__empty__is_a_body_of_nothing),
