@@ -14,6 +14,7 @@
  *  engine_docker_volume.c   fresh volumes: made, finished, removed
  *  engine_docker_files.c    volumes filled and read
  *  engine_docker_network.c  the sandbox's network
+ *  engine_docker_groups.c   further groups of a server's user
  *  engine_docker_server.c   the sandbox's servers
  *  engine_docker_boot.c     how their containers are made
  *

@@ -200,6 +200,14 @@ static int put_host(const struct docker_boot *b, json_t *spec, struct err *err)
 	    (shm > 0 && json_put(host, "ShmSize", json_integer(shm), err) < 0) ||
 	    (cwd[0] == '/' && json_put(spec, "WorkingDir", json_string(cwd), err) < 0))
 		return -1;
+	if (b->groups->count > 0) {
+		json_t *groups = json_array();
+		if (json_put(host, "GroupAdd", groups, err) < 0)
+			return -1;
+		for (size_t i = 0; i < b->groups->count; i++)
+			if (json_push(groups, json_string(b->groups->items[i]), err) < 0)
+				return -1;
+	}
 	if (b->host_folder == NULL)
 		return 0;
 	CLEANUP(freep) char *bind = NULL;

@@ -52,6 +52,7 @@ struct docker_boot {
 	const char *host_folder; /* mounted at socket_dir; NULL: it is the container's own */
 	const char *address;
 	unsigned port, major;
+	const struct strlist *groups; /* of docker_groups_of */
 };
 /* A container with all its files, ready to be started. *ret is its id, new. */
 int docker_boot_container(struct engine_docker *e, const struct docker_boot *b, char **ret,
@@ -61,6 +62,15 @@ int docker_boot_container(struct engine_docker *e, const struct docker_boot *b, 
 int docker_boot_program(struct engine_docker *e, const struct docker_helper *image,
 			const char *const *names, const char *folder, char **ret, struct err *err)
     MUST_USE;
+
+/* ---- engine_docker_groups.c ---- */
+
+/* Numbers of the groups in which the image has that user, besides its own. Appends. */
+int docker_groups_of(struct engine_docker *e, const struct docker_helper *image, unsigned uid,
+		     struct strlist *ret, struct err *err) MUST_USE;
+/* The same from the texts of /etc/passwd and /etc/group, which it cuts to pieces. */
+int docker_groups_find(char *passwd, char *group, unsigned uid, struct strlist *ret,
+		       struct err *err) MUST_USE;
 
 /* ---- engine_docker_network.c ---- */
 

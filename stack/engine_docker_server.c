@@ -38,6 +38,7 @@ struct docker_server {
 	char *ready;   /* likewise, or NULL */
 	char *folder;  /* on the host, or NULL */
 	char *sockets; /* in it */
+	struct strlist groups;
 	bool may_stay, left;
 	char tail[TAIL_BYTES];
 };
@@ -181,7 +182,8 @@ static int server_begin(struct server *base, const struct server_spec *spec, str
 					 .host_folder = s->sockets,
 					 .address = s->address,
 					 .port = base->port,
-					 .major = s->major};
+					 .major = s->major,
+					 .groups = &s->groups};
 	if (docker_boot_container(s->e, &boot, &s->id, err) < 0)
 		return err_wrap(err, "start of %s", s->kind->name);
 	if (run(s, err) < 0) {
@@ -285,6 +287,7 @@ static void server_gone(struct server *base)
 		if (s->folder != NULL && dir_remove(s->folder, &why) < 0)
 			log_debug("%s", why.msg); /* a sweep tries again */
 	}
+	strlist_done(&s->groups);
 	free(s->name);
 	free(s->id);
 	free(s->address);
@@ -332,7 +335,8 @@ static int find_programs(struct docker_server *s, struct err *err)
 	if (str_printf(&folder, err, "/usr/lib/postgresql/%u/bin", s->major) < 0 ||
 	    docker_helper_make(&image, s->e, s->component, no_volumes, err) < 0 ||
 	    docker_boot_program(s->e, &image, programs, folder, &s->program, err) < 0 ||
-	    docker_boot_program(s->e, &image, ready, folder, &s->ready, err) < 0)
+	    docker_boot_program(s->e, &image, ready, folder, &s->ready, err) < 0 ||
+	    docker_groups_of(s->e, &image, s->component->uid, &s->groups, err) < 0)
 		return -1;
 	if (s->program != NULL)
 		return 0;
