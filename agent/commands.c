@@ -79,8 +79,51 @@ static const struct cli_option restore_options[] = {
     NONE,
 };
 
+#define YES_OPTION                                                                                 \
+	{                                                                                          \
+		.name = "yes", .help = "do not ask"                                                \
+	}
+
+#define FAST_OPTION                                                                                \
+	{                                                                                          \
+		.name = "fast",                                                                    \
+		.help = "copy nothing: write an override file that names the other volumes, and "  \
+			"let Compose make the services anew"                                       \
+	}
+
+#define OVERRIDE_OPTION                                                                            \
+	{                                                                                          \
+		.name = "override", .value = "PATH", .complete = CLI_COMPLETE_FILE,                \
+		.help = "with --fast: that file; without it compose.lifeboat.yaml in the "         \
+			"project's folder"                                                         \
+	}
+
+static const struct cli_option promote_options[] = {
+    {.name = "dry-run", .help = "say what would happen; change nothing"},
+    YES_OPTION,
+    ONLY_OPTION,
+    FAST_OPTION,
+    OVERRIDE_OPTION,
+    {.name = "force",
+     .help = "also volumes that hold one database alone, or whose proof may have failed"},
+    NONE,
+};
+
+static const struct cli_option rollback_options[] = {
+    {.name = "dry-run", .help = "say what would happen; change nothing"},
+    YES_OPTION,
+    ONLY_OPTION,
+    FAST_OPTION,
+    OVERRIDE_OPTION,
+    NONE,
+};
+
 static const struct cli_option prune_options[] = {
     {.name = "dry-run", .help = "say what would be removed and why; remove nothing"},
+    {.name = "volumes",
+     .value = "N",
+     .help = "also remove the volumes that promotions kept of before, but for those of the newest "
+	     "N promotions"},
     STORE_OPTION,
     NONE,
 };
@@ -178,6 +221,32 @@ const struct cli_command cli_commands[] = {
 	 "and how old the data was is written as evidence beside the archive.\n\n"
 	 "Exit status 0: proven. 1: failed. 2: could not verify.",
      .options = drill_options},
+    {.name = "promote",
+     .run = cmd_promote,
+     .args = "[RESTORE]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "moves production to what restore left (docker)",
+     .description =
+	 "Stops the services that use production's volumes, copies these aside, fills them from "
+	 "the restored ones, starts the services and waits until they are healthy and take the "
+	 "application's passwords. If anything fails on the way, or Lifeboat is killed, the old "
+	 "state comes back. Restored volumes stay, and so does what production had: see "
+	 "rollback.\n\n"
+	 "RESTORE is the tail of the restored volumes' names (--as of restore) or the beginning of "
+	 "the backup's id; without it the newest restore.",
+     .options = promote_options,
+     .examples = "lifeboat promote --dry-run\twhat would stop, and what would be lost\n"
+		 "lifeboat promote before_migration\tafter lifeboat restore --as before_migration"},
+    {.name = "rollback",
+     .run = cmd_rollback,
+     .args = "[PROMOTION]",
+     .max_args = 1,
+     .summary = "takes the last promotion back (docker)",
+     .description =
+	 "Moves production to what the newest promotion kept of before, in the same way. A "
+	 "rollback is a promotion too: another rollback takes it back.",
+     .options = rollback_options},
     {.name = "prune",
      .run = cmd_prune,
      .summary = "deletes what the keep rules no longer want",

@@ -334,7 +334,9 @@ static int add_tablespace(struct globals *g, const char *statement, struct err *
 		     err) < 0 ||
 	    str_printf(&base, err, "%s-tablespace-%zu",
 		       json_str_or(g->section, "volume", "postgres_data"), ++g->tablespaces) < 0 ||
-	    sandbox_volume(g->sb, "postgres", base, path, &volume, err) < 0)
+	    sandbox_beside(g->sb, "postgres", base, path,
+			   "it holds a tablespace, which production's container has elsewhere",
+			   &volume, err) < 0)
 		return -1;
 	return strlist_push(&g->sb->tablespaces, volume, err);
 }

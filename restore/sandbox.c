@@ -67,14 +67,28 @@ int sandbox_volume_name(const struct sandbox *sb, const char *volume, char **ret
 	return 0;
 }
 
-int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, const char *path,
-		   char **ret, struct err *err)
+/* Why production should not simply run on what this job restores; NULL: no reason. New. */
+static int caution_of(const struct restore_job *job, const char *component, char **ret,
+		      struct err *err)
 {
-	struct volume_spec spec = {.component = component, .path = path};
+	*ret = NULL;
+	if (job->table != NULL && strcmp(component, "postgres") == 0)
+		return str_printf(ret, err, "it holds rows of the table '%s' alone", job->table);
+	if (job->database != NULL && strcmp(component, "postgres") == 0)
+		return str_printf(ret, err, "it holds the database '%s' alone", job->database);
+	if (job->keep_failed)
+		return str_dup("it was kept whatever its proof found (--keep-failed)", ret, err);
+	return 0;
+}
+
+static int make_volume(struct sandbox *sb, const struct volume_spec *spec, const char *volume,
+		       char **ret, struct err *err)
+{
+	const char *component = spec->component;
 	CLEANUP(freep) char *name = NULL;
 	if (sandbox_volume_name(sb, volume, &name, err) < 0)
 		return -1;
-	if (engine_volume_create(sb->job->engine, name, &spec, err) < 0) {
+	if (engine_volume_create(sb->job->engine, name, spec, err) < 0) {
 		if (err->code == ERR_EXISTS)
 			err_hint(err, "Choose another name with --as NAME, or remove that volume.");
 		return -1;
@@ -93,6 +107,30 @@ int sandbox_volume(struct sandbox *sb, const char *component, const char *volume
 	*ret = name;
 	name = NULL;
 	return 0;
+}
+
+int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, const char *path,
+		   char **ret, struct err *err)
+{
+	CLEANUP(freep) char *caution = NULL;
+	if (caution_of(sb->job, component, &caution, err) < 0)
+		return -1;
+	struct volume_spec spec = {.component = component,
+				   .path = path,
+				   .of = volume,
+				   .backup = sb->job->backup->id,
+				   .caution = caution};
+	return make_volume(sb, &spec, volume, ret, err);
+}
+
+int sandbox_beside(struct sandbox *sb, const char *component, const char *volume, const char *path,
+		   const char *caution, char **ret, struct err *err)
+{
+	struct volume_spec spec = {.component = component,
+				   .path = path,
+				   .backup = sb->job->backup->id,
+				   .caution = caution};
+	return make_volume(sb, &spec, volume, ret, err);
 }
 
 bool sandbox_wants(const struct sandbox *sb, const char *name)
@@ -228,7 +266,7 @@ int sandbox_outside(struct sandbox *sb, const char *component, const char *prefi
 	if (members == 0)
 		return 0;
 	if (str_printf(&beside, err, "%s-outside", volume) < 0 ||
-	    sandbox_volume(sb, component, beside, NULL, &name, err) < 0 ||
+	    sandbox_beside(sb, component, beside, NULL, NULL, &name, err) < 0 ||
 	    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
 	    sandbox_unpack(sb, prefix, UNPACK_SERVERS, to, err) < 0 ||
 	    tree_writer_close(to, err) < 0)

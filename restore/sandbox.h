@@ -43,6 +43,10 @@ int sandbox_volume_name(const struct sandbox *sb, const char *volume, char **ret
  * *ret is a new string. */
 int sandbox_volume(struct sandbox *sb, const char *component, const char *volume, const char *path,
 		   char **ret, struct err *err) MUST_USE;
+/* The same for what production has in no volume of that name: files from elsewhere, tablespaces.
+ * `caution`: see struct volume_spec. */
+int sandbox_beside(struct sandbox *sb, const char *component, const char *volume, const char *path,
+		   const char *caution, char **ret, struct err *err) MUST_USE;
 bool sandbox_wants(const struct sandbox *sb, const char *name);
 /* Tells the engine how production ran it. An image that is not here becomes an obstacle. */
 int sandbox_adopt(struct sandbox *sb, const char *component, const json_t *section, json_t *plan,

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 #include "stack/engine_kind.h"
+#include "stack/engine_promote.h"
 #include "stack/tree.h"
 
 static const struct {
@@ -121,7 +122,11 @@ int engine_volume_finish(struct engine *e, const char *name, struct err *err)
 int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist nobody_asks = {0};
-	return e->ops->sweep(e, dry_run, ret != NULL ? ret : &nobody_asks, err);
+	struct strlist *lines = ret != NULL ? ret : &nobody_asks;
+	/* Production first: it may stand still. */
+	if (e->ops->promote != NULL && e->ops->promote->sweep(e, dry_run, lines, err) < 0)
+		return -1;
+	return e->ops->sweep(e, dry_run, lines, err);
 }
 
 int engine_volume_write(struct engine *e, const char *name, struct tree_writer **ret,

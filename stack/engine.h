@@ -129,6 +129,10 @@ struct volume_spec {
 	 * pgbouncer.ini. NULL: the volume's root. What is written, read and used as data is
 	 * relative to it. */
 	const char *path;
+	/* What `promote` asks for later; each may be NULL. */
+	const char *of;      /* production's volume whose place it can take */
+	const char *backup;  /* id of the backup that fills it */
+	const char *caution; /* why production should not run on it: "holds one database alone" */
 };
 /* A new, empty volume, owned by the user that servers run as. ERR_EXISTS if the name is taken. */
 int engine_volume_create(struct engine *e, const char *name, const struct volume_spec *spec,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "stack/engine_docker_promote.h"
 
 enum { ID_BYTES = 64, MOUNTINFO_BYTES = 4 << 20 };
 
@@ -208,6 +209,7 @@ static const struct engine_ops docker_ops = {
     .tool_sink = docker_tool_sink,
     .tool_run = docker_tool_run,
     .server_new = docker_server_new,
+    .promote = &docker_promote_ops,
     .free = engine_docker_free,
 };
 

@@ -144,9 +144,25 @@ static int name_taken(const char *name, struct err *err)
 	return err_hint(err, "Choose another name; a volume that exists is never written into.");
 }
 
-static int make_volume(struct engine_docker *e, const char *name, const char *component,
-		       struct err *err)
+/* What `promote` needs to know of it. */
+static int put_spec(json_t *labels, const struct docker_component *c,
+		    const struct volume_spec *spec, struct err *err)
 {
+	const char *const pairs[][2] = {{LABEL_OF, spec->of},
+					{LABEL_BACKUP, spec->backup},
+					{LABEL_CAUTION, spec->caution},
+					{LABEL_IMAGE, c->image}};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+		if (pairs[i][1] != NULL &&
+		    json_put(labels, pairs[i][0], json_text_value(pairs[i][1]), err) < 0)
+			return -1;
+	return 0;
+}
+
+static int make_volume(struct engine_docker *e, const struct docker_volume *v,
+		       const struct volume_spec *spec, struct err *err)
+{
+	const char *name = v->name;
 	CLEANUP(json_freep) json_t *body = json_object();
 	CLEANUP(json_freep) json_t *answer = NULL;
 	uint8_t noise[16];
@@ -154,11 +170,12 @@ static int make_volume(struct engine_docker *e, const char *name, const char *co
 	if (getrandom(noise, sizeof noise, 0) != (ssize_t)sizeof noise)
 		return err_set(err, ERR_IO, "no random bytes");
 	hex_encode(noise, sizeof noise, nonce);
-	json_t *labels = run_labels(e, "volume", component, err);
+	json_t *labels = run_labels(e, "volume", v->component->name, err);
 	if (labels == NULL)
 		return -1;
 	if (json_put(body, "Labels", labels, err) < 0 ||
 	    json_put(labels, LABEL_NONCE, json_string(nonce), err) < 0 ||
+	    put_spec(labels, v->component, spec, err) < 0 ||
 	    json_put(body, "Name", json_string(name), err) < 0 ||
 	    json_put(body, "Driver", json_string("local"), err) < 0 ||
 	    docker_post(e->d, body, &answer, err, "/volumes/create") < 0)
@@ -306,7 +323,8 @@ static int furnish(struct engine_docker *e, const struct docker_volume *v, bool 
 	return *ret_again ? 0 : put_folders(&h, v, err);
 }
 
-static int make_and_furnish(struct engine_docker *e, const struct docker_volume *v, struct err *err)
+static int make_and_furnish(struct engine_docker *e, const struct docker_volume *v,
+			    const struct volume_spec *spec, struct err *err)
 {
 	bool copy_up = is_database(v->component) && strncmp(v->target, "/lifeboat/", 10) != 0;
 	bool again = false;
@@ -316,7 +334,7 @@ static int make_and_furnish(struct engine_docker *e, const struct docker_volume 
 			if (docker_delete(e->d, err, "/volumes/%s", v->name) < 0)
 				return -1;
 		}
-		if (make_volume(e, v->name, v->component->name, err) < 0)
+		if (make_volume(e, v, spec, err) < 0)
 			return -1;
 		if (furnish(e, v, copy_up, &again, err) < 0) {
 			unmake_volume(e, v->name);
@@ -347,7 +365,7 @@ int docker_volume_create(struct engine *base, const char *name, const struct vol
 	v.name = own_name;
 	v.target = target;
 	v.path = path;
-	if (make_and_furnish(e, &v, err) < 0)
+	if (make_and_furnish(e, &v, spec, err) < 0)
 		return -1;
 	e->volumes[e->volume_count++] = v;
 	own_name = target = path = NULL;

@@ -52,6 +52,8 @@ struct engine_ops {
 	int (*server_new)(struct engine *e, const char *component, unsigned major,
 			  struct server **ret, struct err *err);
 
+	const struct promote_ops *promote; /* engine_promote.h; NULL: production can't be moved */
+
 	void (*free)(struct engine *e);
 };
 
