@@ -262,6 +262,43 @@ static void pipe__silence_and_closed_ends__say_so(void **state)
 	temp_dir_remove(&dir);
 }
 
+/* A program that ends without reading its input: its output is whole on a Unix socket, and may not
+ * be on TCP. */
+static void pipe__closed_with_bytes_unread__ends_on_unix_and_breaks_on_tcp(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {{.bytes = TAKEN "output", .then = FAKE_DEAF}};
+	static const uint8_t input[1000];
+	struct temp_dir dir;
+	temp_dir_make(&dir);
+	for (int tcp = 0; tcp < 2; tcp++) {
+		uint8_t b[10];
+		size_t sent, got = 0;
+		bool end = false;
+		http_case_start(&c, replies, 1, tcp ? NULL : temp_dir_in(&dir, "s"));
+		struct http_pipe *p = open_pipe();
+		assert_int_equal(http_pipe_move(p, input, sizeof input, &sent, NULL, 0, &got, &end,
+						deadline_in(20000), &c.err),
+				 0);
+		assert_int_equal(sent, sizeof input);
+		fake_http_stop(&c.fake);
+		if (tcp) {
+			while (http_pipe_move(p, NULL, 0, &sent, b, sizeof b, &got, &end,
+					      deadline_in(20000), &c.err) == 0)
+				assert_false(end);
+			http_case_failed(&c, ERR_CORRUPT,
+					 "start': the answer was cut: Recv failure: Connection "
+					 "reset by peer");
+		} else {
+			assert_string_equal(read_all(p), "output");
+		}
+		http_pipe_free(p);
+		http_response_done(&c.r);
+		http_free(c.client);
+	}
+	temp_dir_remove(&dir);
+}
+
 /* The last one: nothing waits any more after that. */
 static void pipe__cancelled__ends_at_once(void **state)
 {
@@ -291,6 +328,7 @@ int main(void)
 	    cmocka_unit_test(upgrade__heads_without_end__are_a_limit),
 	    cmocka_unit_test(upgrade__url_with_a_user__is_refused),
 	    cmocka_unit_test(pipe__silence_and_closed_ends__say_so),
+	    cmocka_unit_test(pipe__closed_with_bytes_unread__ends_on_unix_and_breaks_on_tcp),
 	    cmocka_unit_test(pipe__cancelled__ends_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
