@@ -7,8 +7,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 missing=
 for set in "$@"; do
 	for package in $(awk -v set="$set" '!/^#/ && $2 == set {print $1}' "$here/packages"); do
-		status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=
-		[ "$status" = installed ] || missing="$missing $package"
+		status=
+		for choice in $(echo "$package" | tr '|' ' '); do
+			status=$status$(dpkg-query -W -f '${db:Status-Status} ' "$choice" 2>/dev/null) || true
+		done
+		case " $status" in
+		*" installed "*) ;;
+		*) missing="$missing ${package%%|*}" ;;
+		esac
 	done
 done
 [ -n "$missing" ] || exit 0
@@ -59,6 +65,9 @@ rm -f "$log"
 
 # A booted system would start them with its next boot; before this there were none.
 if [ -d /run/systemd/system ]; then
+	case "$missing " in
+	*" docker.io "*) $as_root systemctl disable --quiet docker.service docker.socket containerd 2>/dev/null || true ;;
+	esac
 	for service in postgresql redis-server pgbouncer; do
 		case "$missing " in
 		*" $service"*) $as_root systemctl disable --quiet "$service" 2>/dev/null || true ;;

@@ -2,7 +2,7 @@
 # Installs what is needed, builds, tests: everything, or what is named.
 #
 #   sh tests/run.sh                 all of it
-#   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration fuzz matrix
+#   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration docker fuzz matrix
 #   sh tests/run.sh debug           one whole step: debug fuzz threads analyze coverage
 #   sh tests/run.sh bench           measures; nothing passes or fails by its figures
 #

@@ -360,7 +360,7 @@ class Load:
     """A program inside a container that is run again and again until stop() is called or it fails."""
 
     def __init__(self, stack, service, argv, **env):
-        self.stack, self.service = stack, service
+        self.stack, self.service, self.said = stack, service, ""
         self.flag = "/tmp/stop-" + uuid.uuid4().hex
         self.out = tempfile.TemporaryFile()  # pylint: disable=consider-using-with
         words = [word for name, value in env.items() for word in ("-e", "%s=%s" % (name, value))]
@@ -378,16 +378,14 @@ class Load:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.out.seek(0)
+        self.said = self.out.read().decode(errors="replace")
+        self.out.close()
 
     def check(self):
         if self.process.returncode != 0 or re.search(r"error|FATAL", self.said, re.I):
             raise Failed("the load in %s ended with %d:\n%s" % (self.service, self.process.returncode,
                                                                 self.said[-3000:]))
-
-    @property
-    def said(self):
-        self.out.seek(0)
-        return self.out.read().decode(errors="replace")
 
     @property
     def transactions(self):

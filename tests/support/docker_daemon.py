@@ -148,6 +148,9 @@ def _start():
         raise Failed("no Docker answers, and there is no dockerd to start: install the package docker.io")
     if os.geteuid() != 0:
         raise Failed("no Docker answers, and only root can start one: set DOCKER_HOST or run the tests as root")
+    for pid in _others():
+        raise Failed("a dockerd runs already, as process %d, and two on one network take down each other's bridges and "
+                     "packet filters: set DOCKER_HOST to its socket" % pid)
     # A Unix socket's path has at most 107 bytes, and a build folder's may have more.
     folder = Path(tempfile.mkdtemp(prefix="lb-docker-"))
     link = BUILD / "run"
@@ -155,8 +158,6 @@ def _start():
     link.symlink_to(folder)
     argv = [program, "--data-root", BUILD / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid",
             "-H", "unix://%s/docker.sock" % folder]
-    if Path("/sys/class/net/docker0").exists():
-        argv += ["--bridge", "none"]  # another daemon's, and the addresses on it
     with open(BUILD / "log", "wb") as log:
         process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    start_new_session=True)
@@ -169,6 +170,18 @@ def _start():
         return docker.answers()
     wait_for("dockerd", ready, 60, 0.1)
     return docker
+
+
+def _others():
+    """Daemons in our network namespace."""
+    ours = os.readlink("/proc/self/ns/net")
+    for entry in os.listdir("/proc"):
+        try:
+            if (entry.isdigit() and Path("/proc/%s/comm" % entry).read_text() == "dockerd\n"
+                    and os.readlink("/proc/%s/ns/net" % entry) == ours):
+                yield int(entry)
+        except OSError:
+            continue
 
 
 def _leave(users):
