@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A program that is left alone goes on: it is asked to end, and then made to. */
 enum { TERM_MS = 3000, KILL_MS = 2000, PID_MS = 2000 };
@@ -288,6 +289,17 @@ int docker_program_silent(const struct docker_program *p, struct err *err)
 	return err_wrap(err, "%s", p->what);
 }
 
+/* The daemon writes 32 KiB at a time, and who waits for that in poll is woken for each: on a busy
+ * machine two changes of context. So a program that is known to stream is let gather for a moment;
+ * what the socket holds is several of them. */
+enum { STREAM_BYTES = 1 << 20, GATHER_NS = 100000 };
+
+static void let_gather(const struct docker_program *p)
+{
+	if (p->stdout_bytes >= STREAM_BYTES)
+		nanosleep(&(struct timespec){.tv_nsec = GATHER_NS}, NULL);
+}
+
 int docker_program_read(struct docker_program *p, uint8_t *out, size_t cap, size_t *ret_n,
 			struct deadline dl, struct err *err)
 {
@@ -305,6 +317,7 @@ int docker_program_read(struct docker_program *p, uint8_t *out, size_t cap, size
 			*ret_n = 0;
 			return 0;
 		}
+		let_gather(p);
 		if (docker_program_move(p, NULL, 0, &sent, dl, err) < 0)
 			return docker_program_silent(p, err);
 	}
