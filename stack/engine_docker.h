@@ -86,6 +86,7 @@ struct engine_docker {
 	uint32_t subnet;      /* its first address (host byte order) */
 	unsigned subnet_bits; /* length of its prefix */
 	unsigned addresses;   /* how many of it were given away */
+	unsigned helpers;     /* how many were made: their names are numbered */
 	char *self_peer;      /* our own address on it, where we are a container */
 	struct docker_server *servers; /* of this run, until they are freed */
 	char *where;                   /* for engine_volume_where */

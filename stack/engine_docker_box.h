@@ -23,6 +23,8 @@ struct docker_helper {
 int docker_helper_make(struct docker_helper *h, struct engine_docker *e,
 		       const struct docker_component *c, const char *const *volumes,
 		       struct err *err) MUST_USE;
+/* The same from a spec of kind "helper". */
+int docker_helper_create(struct docker_helper *h, json_t *spec, struct err *err) MUST_USE;
 void docker_helper_done(struct docker_helper *h);
 /* 0 for an absolute path of names, without "." and ".." among them; ERR_CORRUPT. */
 int docker_path_check(const char *path, struct err *err) MUST_USE;

@@ -184,12 +184,11 @@ static int read_unused(struct engine_docker *e, const char *name, tree_fn *fn, v
 		return -1;
 	char who[] = "volume";
 	const struct docker_component c = {.name = who, .image = image};
-	if (docker_container_spec(e, "helper", &c, volumes, &spec, err) < 0 ||
-	    json_put(spec, "Entrypoint", json_pack("[s]", "/lifeboat-never-runs"), err) < 0)
+	if (docker_container_spec(e, "helper", &c, volumes, &spec, err) < 0)
 		return -1;
 	json_t *mounts = json_object_get(json_object_get(spec, "HostConfig"), "Mounts");
 	if (json_put(json_array_get(mounts, 0), "ReadOnly", json_true(), err) < 0 ||
-	    docker_container_create(e, spec, NULL, &h.id, err) < 0)
+	    docker_helper_create(&h, spec, err) < 0)
 		return -1;
 	return docker_tree_read(e->d, h.id, path, fn, ctx, err);
 }

@@ -48,13 +48,12 @@ static int create(struct engine_docker *e, const char *name, const char *subnet,
 	return str_dup(id, ret, err);
 }
 
-static void drop(struct engine_docker *e, const char *id)
+static int drop(struct engine_docker *e, const char *id, struct err *err)
 {
-	struct err why = ERR_INIT;
 	cancel_hold();
-	if (docker_delete(e->d, &why, "/networks/%s", id) < 0)
-		log_debug("network %.12s: %s", id, why.msg);
+	int rc = docker_delete(e->d, err, "/networks/%s", id);
 	cancel_release();
+	return rc;
 }
 
 /* The IPv4 subnet that the daemon chose: "172.18.0.0/16". */
@@ -113,9 +112,10 @@ static int make(struct engine_docker *e, const char *name, struct err *err)
 		CLEANUP(freep) char *first = NULL, *subnet = NULL;
 		if (create(e, name, NULL, &first, err) < 0)
 			return -1;
+		struct err why = ERR_INIT;
 		int rc = subnet_of(e, first, &subnet, err);
-		drop(e, first);
-		if (rc < 0 || parse_subnet(e, subnet, err) < 0)
+		if (drop(e, first, rc < 0 ? &why : err) < 0 || rc < 0 ||
+		    parse_subnet(e, subnet, err) < 0)
 			return -1;
 		err_clear(err);
 		if (create(e, name, subnet, &e->network, err) == 0)
@@ -193,7 +193,9 @@ int docker_network_make(struct engine_docker *e, struct err *err)
 	}
 	if (join(e, err) == 0)
 		return 0;
-	drop(e, e->network);
+	struct err why = ERR_INIT;
+	if (drop(e, e->network, &why) < 0)
+		log_debug("network '%s': %s", name, why.msg);
 	forget(e);
 	return -1;
 }

@@ -19,7 +19,7 @@
 
 /* A socket's path has room for 107 bytes (unix(7)), "/.s.PGSQL.65535" takes 15 of them. */
 enum { SOCKET_DIR_MAX = 92, TAIL_BYTES = 4096, TAIL_LINES = 60, LOG_BYTES = 1 << 20 };
-enum { POLL_MS = 50, KILL_MS = 30000 };
+enum { POLL_MS = 50, SIGNAL_MS = 1000, KILL_MS = 30000 };
 
 /* In the container, in no folder of the image: not every image has a /tmp. */
 #define WORK_DIR "/lifeboat-work"
@@ -201,11 +201,21 @@ static int send_signal(struct docker_server *s, int number, struct err *err)
 			   number);
 }
 
-/* ERR_TIMEOUT: it still runs. *ret is its last state, new. */
-static int wait_end(struct docker_server *s, struct deadline d, json_t **ret, struct err *err)
+/* ERR_TIMEOUT: it still runs. *ret is its last state, new. The first process of a container gets no
+ * signal for which it has no handler yet, so the signal is sent again until it is heard. */
+static int end_by(struct docker_server *s, int signal_number, struct deadline d, json_t **ret,
+		  struct err *err)
 {
+	int64_t next_signal = 0;
 	for (int64_t pause = 10;; pause = pause < POLL_MS ? pause * 2 : POLL_MS) {
 		CLEANUP(json_freep) json_t *state = NULL;
+		struct err why = ERR_INIT;
+		if (clock_monotonic_ms() >= next_signal) {
+			/* One that ended by itself takes none. */
+			if (send_signal(s, signal_number, &why) < 0)
+				log_debug("%s", why.msg);
+			next_signal = clock_monotonic_ms() + SIGNAL_MS;
+		}
 		if (get_state(s, &state, err) < 0)
 			return -1;
 		if (!is_running(state)) {
@@ -224,8 +234,7 @@ static void kill_now(struct docker_server *s)
 	CLEANUP(json_freep) json_t *state = NULL;
 	struct err why = ERR_INIT;
 	cancel_hold();
-	if (send_signal(s, SIGKILL, &why) < 0 ||
-	    wait_end(s, deadline_in(KILL_MS), &state, &why) < 0)
+	if (end_by(s, SIGKILL, deadline_in(KILL_MS), &state, &why) < 0)
 		log_debug("%s", why.msg);
 	cancel_release();
 }
@@ -234,13 +243,9 @@ static int server_end(struct server *base, int64_t grace_ms, struct err *err)
 {
 	struct docker_server *s = (struct docker_server *)base;
 	CLEANUP(json_freep) json_t *state = NULL;
-	struct err why = ERR_INIT;
 	if (s->id == NULL || base->pid == 0)
 		return 0;
-	/* One that ended by itself takes no signal: its state tells how it ended. */
-	if (send_signal(s, s->kind->stop_signal, &why) < 0)
-		log_debug("%s", why.msg);
-	int rc = wait_end(s, deadline_in(grace_ms), &state, err);
+	int rc = end_by(s, s->kind->stop_signal, deadline_in(grace_ms), &state, err);
 	if (rc < 0 && err->code == ERR_TIMEOUT) {
 		kill_now(s);
 		err_set(err, ERR_TIMEOUT, "%s did not stop within %lld ms and was killed",

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "stack/engine_docker_box.h"
 
-enum { PATH_BYTES_MAX = 4000, NAME_BYTES_MAX = 255 };
+enum { PATH_BYTES_MAX = 4000, NAME_BYTES_MAX = 255, DROP_TRIES = 2 };
 
 int docker_path_check(const char *path, struct err *err)
 {
@@ -92,13 +92,16 @@ int docker_container_create(struct engine_docker *e, const json_t *spec, const c
 
 void docker_container_drop(struct engine_docker *e, const char *id)
 {
-	struct err why = ERR_INIT;
 	if (id == NULL)
 		return;
 	/* Also after a cancelled job: what was made must go. */
 	cancel_hold();
-	if (docker_delete(e->d, &why, "/containers/%s?force=1&v=1", id) < 0)
+	for (int i = 0; i < DROP_TRIES; i++) {
+		struct err why = ERR_INIT;
+		if (docker_delete(e->d, &why, "/containers/%s?force=1&v=1", id) == 0)
+			break;
 		log_debug("container %.12s: %s", id, why.msg);
+	}
 	cancel_release();
 }
 
@@ -108,11 +111,18 @@ int docker_helper_make(struct docker_helper *h, struct engine_docker *e,
 {
 	CLEANUP(json_freep) json_t *spec = NULL;
 	*h = (struct docker_helper){.e = e};
-	if (run_mark(e, err) < 0 ||
-	    docker_container_spec(e, "helper", c, volumes, &spec, err) < 0 ||
+	if (run_mark(e, err) < 0 || docker_container_spec(e, "helper", c, volumes, &spec, err) < 0)
+		return -1;
+	return docker_helper_create(h, spec, err);
+}
+
+int docker_helper_create(struct docker_helper *h, json_t *spec, struct err *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	if (str_printf(&name, err, "helper-%u", ++h->e->helpers) < 0 ||
 	    json_put(spec, "Entrypoint", json_pack("[s]", "/lifeboat-never-runs"), err) < 0)
 		return -1;
-	return docker_container_create(e, spec, NULL, &h->id, err);
+	return docker_container_create(h->e, spec, name, &h->id, err);
 }
 
 void docker_helper_done(struct docker_helper *h)

@@ -302,13 +302,12 @@ static int helper_of_new(struct docker_helper *h, struct engine_docker *e,
 	const char *const none[] = {NULL};
 	*h = (struct docker_helper){.e = e};
 	if (docker_container_spec(e, "helper", v->component, none, &spec, err) < 0 ||
-	    json_put(spec, "Entrypoint", json_pack("[s]", "/lifeboat-never-runs"), err) < 0 ||
 	    json_push(json_object_get(json_object_get(spec, "HostConfig"), "Mounts"),
 		      json_pack("{s:s, s:s, s:s, s:{s:b}}", "Type", "volume", "Source", v->name,
 				"Target", v->target, "VolumeOptions", "NoCopy", !copy_up),
 		      err) < 0)
 		return -1;
-	return docker_container_create(e, spec, NULL, &h->id, err);
+	return docker_helper_create(h, spec, err);
 }
 
 /* *ret_again: the image's files are in it, and it must be made again without. */
@@ -413,21 +412,45 @@ static int check_removable(struct engine_docker *e, const char *name, const json
 	return err_hint(err, "What killed runs left behind is removed by: lifeboat prune");
 }
 
-/* Who has it, for the message. */
-static int in_use(struct engine_docker *e, const char *name, struct err *err)
+/* Containers that have it, as /containers/json tells them. New. */
+static int users_of(struct engine_docker *e, const char *name, json_t **ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *filter = json_pack("{s:[s]}", "volume", name);
-	CLEANUP(json_freep) json_t *list = NULL;
 	CLEANUP(freep) char *query = NULL;
-	struct err why = ERR_INIT;
-	const char *who = "a container";
-	if (filter != NULL && docker_filters(filter, &query, &why) == 0 &&
-	    docker_get(e->d, &list, &why, "/containers/json%s&all=1", query) == 0) {
-		const char *first = json_string_value(
-		    json_array_get(json_object_get(json_array_get(list, 0), "Names"), 0));
-		if (first != NULL)
-			who = first[0] == '/' ? first + 1 : first;
+	if (filter == NULL)
+		return err_nomem(err, "a filter");
+	if (docker_filters(filter, &query, err) < 0)
+		return -1;
+	return docker_get(e->d, ret, err, "/containers/json%s&all=1", query);
+}
+
+static bool is_own_helper(const struct engine_docker *e, const json_t *container)
+{
+	const json_t *labels = json_object_get(container, "Labels");
+	return strcmp(json_str_or(labels, LABEL_RUN, ""), e->run_id) == 0 &&
+	       strcmp(json_str_or(labels, LABEL_KIND, ""), "helper") == 0;
+}
+
+/* Once more, without helpers that could not be removed when they were done; else who has it. */
+static int remove_used(struct engine_docker *e, const char *name, struct err *err)
+{
+	CLEANUP(json_freep) json_t *list = NULL;
+	size_t i;
+	json_t *c;
+	const char *who = NULL;
+	if (users_of(e, name, &list, err) < 0)
+		return err_wrap(err, "volume '%s'", name);
+	json_array_foreach(list, i, c)
+	{
+		const char *called =
+		    json_string_value(json_array_get(json_object_get(c, "Names"), 0));
+		if (is_own_helper(e, c))
+			docker_container_drop(e, json_str_or(c, "Id", NULL));
+		else if (called != NULL)
+			who = called[0] == '/' ? called + 1 : called;
 	}
+	if (who == NULL)
+		return docker_delete(e->d, err, "/volumes/%s", name);
 	err_set(err, ERR_EXISTS, "volume '%s' is in use by %s: not removed", name, who);
 	return err_hint(err, "Remove what uses it first: docker rm %s", who);
 }
@@ -447,9 +470,10 @@ int docker_volume_remove(struct engine *base, const char *name, struct err *err)
 	}
 	if (check_removable(e, name, json_object_get(volume, "Labels"), err) < 0)
 		return -1;
-	if (docker_delete(e->d, err, "/volumes/%s", name) < 0)
-		return err->code == ERR_EXISTS ? in_use(e, name, err)
-					       : err_wrap(err, "volume '%s'", name);
+	if (docker_delete(e->d, err, "/volumes/%s", name) < 0 &&
+	    (err->code != ERR_EXISTS || remove_used(e, name, err) < 0))
+		return err->code == ERR_EXISTS ? -1 : err_wrap(err, "volume '%s'", name);
+	err_clear(err);
 	forget(e, name);
 	return 0;
 }
