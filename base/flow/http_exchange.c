@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "base/flow/http_impl.h"
 
 /* ---- what libcurl waits for ---- */
@@ -140,134 +139,6 @@ static size_t on_upload(char *room, size_t size, size_t count, void *self)
 
 /* ---- setting up ---- */
 
-/* libcurl takes "Name:" for "without that header", and "Name;" for one that is empty. */
-static int push_header(struct http_exchange *x, const char *line)
-{
-	char *empty = NULL;
-	struct err err = ERR_INIT;
-	const char *colon = strchr(line, ':');
-	if (colon[1 + strspn(colon + 1, " \t")] == '\0') {
-		if (str_printf(&empty, &err, "%.*s;", (int)(colon - line), line) < 0)
-			return -1;
-		line = empty;
-	}
-	struct curl_slist *longer = curl_slist_append(x->headers, line);
-	free(empty);
-	if (longer == NULL)
-		return -1;
-	x->headers = longer;
-	return 0;
-}
-
-static int set_headers(struct http_exchange *x, const struct http_request *q)
-{
-	for (size_t i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
-		if (push_header(x, q->headers[i]) < 0)
-			return -1;
-	/* Else libcurl calls every body a form. */
-	if (!http_request_has(q, "Content-Type")) {
-		struct curl_slist *longer = curl_slist_append(x->headers, "Content-Type:");
-		if (longer == NULL)
-			return -1;
-		x->headers = longer;
-	}
-	return curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers) == CURLE_OK ? 0 : -1;
-}
-
-static void set_text(struct http_exchange *x, CURLoption option, const char *text)
-{
-	CURLcode rc = curl_easy_setopt(x->easy, option, text);
-	if (rc != CURLE_OK && x->rc == CURLE_OK)
-		x->rc = rc;
-}
-
-static void set_long(struct http_exchange *x, CURLoption option, long value)
-{
-	CURLcode rc = curl_easy_setopt(x->easy, option, value);
-	if (rc != CURLE_OK && x->rc == CURLE_OK)
-		x->rc = rc;
-}
-
-static void set_connection(struct http_exchange *x)
-{
-	const struct http *h = x->http;
-	int64_t ms = h->connect_timeout_ms;
-	set_text(x, CURLOPT_PROTOCOLS_STR, "http,https");
-	set_long(x, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	set_long(x, CURLOPT_NOSIGNAL, 1);
-	/* A cancelled job does not wait for a name server. */
-	set_long(x, CURLOPT_QUICK_EXIT, 1);
-	set_long(x, CURLOPT_TCP_KEEPALIVE, 1);
-	set_long(x, CURLOPT_CONNECTTIMEOUT_MS, ms > INT32_MAX ? INT32_MAX : (long)ms);
-	set_long(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
-	set_long(x, CURLOPT_PATH_AS_IS, 1);
-	set_long(x, CURLOPT_BUFFERSIZE, 128 << 10);
-	set_text(x, CURLOPT_USERAGENT, "lifeboat/" LIFEBOAT_VERSION);
-	if (h->unix_socket != NULL) {
-		set_text(x, CURLOPT_UNIX_SOCKET_PATH, h->unix_socket);
-		set_text(x, CURLOPT_PROXY, "");
-	}
-	if (h->ca_file != NULL) {
-		set_text(x, CURLOPT_CAINFO, h->ca_file);
-		set_text(x, CURLOPT_CAPATH, NULL);
-	}
-	if (h->cert_file != NULL)
-		set_text(x, CURLOPT_SSLCERT, h->cert_file);
-	if (h->key_file != NULL)
-		set_text(x, CURLOPT_SSLKEY, h->key_file);
-}
-
-/* May be sent twice without harm (RFC 9110, 9.2.2): libcurl sends again where a kept connection
- * turns out to be dead. */
-static bool is_idempotent(const char *method)
-{
-	static const char *const some[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PROPFIND"};
-	for (size_t i = 0; i < sizeof some / sizeof *some; i++)
-		if (strcmp(method, some[i]) == 0)
-			return true;
-	return false;
-}
-
-static void set_request(struct http_exchange *x, const struct http_request *q,
-			enum http_upload upload, uint64_t length)
-{
-	const char *m = q->method;
-	CURLcode rc = CURLE_OK;
-	set_text(x, CURLOPT_URL, q->url);
-	if (upload == HTTP_UPLOAD_CONNECT) {
-		set_long(x, CURLOPT_CONNECT_ONLY, 1);
-		/* What goes through a proxy must not be touched by it. */
-		set_long(x, CURLOPT_HTTPPROXYTUNNEL, 1);
-		set_long(x, CURLOPT_FRESH_CONNECT, 1);
-		x->taken_over = true;
-		return;
-	}
-	if (upload == HTTP_UPLOAD_STREAM) {
-		set_long(x, CURLOPT_UPLOAD, 1);
-		set_long(x, CURLOPT_UPLOAD_BUFFERSIZE, 512 << 10);
-		rc = curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE,
-				      length == UINT64_MAX ? (curl_off_t)-1 : (curl_off_t)length);
-	} else if (q->body != NULL || strcmp(m, "POST") == 0 || strcmp(m, "PUT") == 0 ||
-		   strcmp(m, "PATCH") == 0) {
-		rc = curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-				      (curl_off_t)(q->body != NULL ? q->body_bytes : 0));
-		CURLoption how =
-		    upload == HTTP_UPLOAD_COPY ? CURLOPT_COPYPOSTFIELDS : CURLOPT_POSTFIELDS;
-		if (rc == CURLE_OK)
-			rc = curl_easy_setopt(x->easy, how, q->body != NULL ? q->body : "");
-		set_long(x, CURLOPT_UPLOAD_BUFFERSIZE, 512 << 10);
-	} else if (strcmp(m, "HEAD") == 0) {
-		set_long(x, CURLOPT_NOBODY, 1);
-		x->bodiless = true;
-	}
-	if (rc != CURLE_OK && x->rc == CURLE_OK)
-		x->rc = rc;
-	if (!x->bodiless)
-		set_text(x, CURLOPT_CUSTOMREQUEST, m);
-	if (upload == HTTP_UPLOAD_STREAM || !is_idempotent(m))
-		set_long(x, CURLOPT_FRESH_CONNECT, 1);
-}
-
 static void set_callbacks(struct http_exchange *x)
 {
 	curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->said);
@@ -303,11 +174,9 @@ int http_exchange_new(struct http *h, const struct http_request *q, enum http_up
 	if (x->easy == NULL || x->multi == NULL)
 		return err_nomem(err, "a request");
 	set_callbacks(x);
-	set_connection(x);
-	set_request(x, q, upload, length);
-	if (x->rc != CURLE_OK)
-		return http_exchange_error(x, err);
-	if (set_headers(x, q) < 0 || curl_multi_add_handle(x->multi, x->easy) != CURLM_OK)
+	if (http_request_apply(x, q, upload, length, err) < 0)
+		return -1;
+	if (curl_multi_add_handle(x->multi, x->easy) != CURLM_OK)
 		return err_nomem(err, "a request");
 	x->added = true;
 	x->quiet_until = deadline_in(x->idle_ms);

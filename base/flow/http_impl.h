@@ -108,16 +108,19 @@ DEFINE_CLEANUP(struct http_exchange, http_exchange_free)
 CURLM *http_pool_take(struct http *h);
 void http_pool_give(struct http *h, CURLM *multi);
 
-/* ---- names and errors ---- */
+/* What rc means, in our words. -1. */
+int http_exchange_error(const struct http_exchange *x, struct err *err);
+
+/* ---- requests ---- */
 
 /* GET 'http://host/path', for messages. ERR_CONFIG where the url is not http or https, or method,
  * url or headers have characters that don't belong there. */
 int http_request_name(const struct http_request *q, char **ret, struct err *err) MUST_USE;
-/* What rc means, in our words. -1. */
-int http_exchange_error(const struct http_exchange *x, struct err *err);
-
 /* Has it a header of that name? */
 bool http_request_has(const struct http_request *q, const char *name);
+/* Tells libcurl. */
+int http_request_apply(struct http_exchange *x, const struct http_request *q,
+		       enum http_upload upload, uint64_t length, struct err *err) MUST_USE;
 
 /* ---- connections taken over ---- */
 

@@ -1,5 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "base/flow/http_impl.h"
 
 /* ---- source ---- */
@@ -78,7 +81,53 @@ struct http_sink {
 	uint64_t length, sent;
 	http_judge_fn *judge;
 	void *ctx;
+	struct buf late; /* what was still to be read when the connection was closed */
 };
+
+enum { LATE_MAX = HTTP_HEAD_MAX + (64 << 10), LATE_PIECE = 16 << 10 };
+
+/* A server may answer and close while libcurl is sending: "broken pipe" is all that libcurl says
+ * then, and the answer lies unread in the socket. */
+static int on_close(void *self, curl_socket_t fd)
+{
+	struct http_sink *s = self;
+	struct err ignored = ERR_INIT;
+	while (!s->x->head_done && buf_reserve(&s->late, LATE_PIECE, &ignored) == 0) {
+		ssize_t n = recv(fd, s->late.data + s->late.len, LATE_PIECE, MSG_DONTWAIT);
+		if (n <= 0)
+			break;
+		s->late.len += (size_t)n;
+	}
+	return close(fd);
+}
+
+/* The answer in what came late, if there is one. */
+static void read_late(struct http_sink *s)
+{
+	struct http_response r = {0};
+	struct http_framing f;
+	struct err ignored = ERR_INIT;
+	size_t used = 0;
+	while (r.status < 200) {
+		http_response_done(&r);
+		buf_consume(&s->late, used);
+		if (http_head_parse(s->late.data, s->late.len, &used, &r, &f, &ignored) < 0 ||
+		    used == 0)
+			return;
+	}
+	struct http_chunks chunks = {0};
+	const uint8_t *body = s->late.data + used;
+	size_t len = s->late.len - used;
+	if (f.has_length && len > f.length)
+		len = (size_t)f.length;
+	/* Of a body that is cut, what there is. */
+	int rc = f.chunked ? http_chunks_read(&chunks, body, len, &r.body, &ignored)
+			   : buf_append(&r.body, body, len, &ignored);
+	(void)rc;
+	http_response_done(&s->x->answer);
+	s->x->answer = r;
+	s->x->head_done = true;
+}
 
 /* The server has answered, or is gone, and not all of the body is sent. */
 static int stopped(struct http_sink *s, struct err *err)
@@ -93,6 +142,8 @@ static int stopped(struct http_sink *s, struct err *err)
 			*err = ignored;
 			return -1;
 		}
+	if (!x->head_done)
+		read_late(s);
 	if (!x->head_done)
 		return http_exchange_error(x, err);
 	if (s->judge(s->ctx, &x->answer, err) < 0)
@@ -137,6 +188,8 @@ static int sink_fn_close(void *self, struct err *err)
 	if (http_exchange_resume(x, err) < 0)
 		return -1;
 	int rc = http_exchange_finish(x, err);
+	if (rc < 0 && !x->head_done)
+		read_late(s);
 	if (rc < 0 && !(x->done && x->head_done && x->answer.status >= 300))
 		return -1;
 	/* It said no, and broke off then: what it said counts. */
@@ -152,6 +205,7 @@ static void sink_fn_free(void *self)
 {
 	struct http_sink *s = self;
 	http_exchange_free(s->x);
+	buf_done(&s->late);
 	free(s);
 }
 
@@ -168,6 +222,14 @@ int http_sink(struct http *h, const struct http_request *q, uint64_t length, htt
 	if (http_exchange_new(h, q, HTTP_UPLOAD_STREAM, length, &s->x, err) < 0) {
 		free(s);
 		return -1;
+	}
+	buf_init(&s->late, LATE_MAX);
+	/* With TLS there is nothing to be read without libcurl. */
+	if (strncasecmp(q->url, "http:", 5) == 0) {
+		curl_easy_setopt(s->x->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+		curl_easy_setopt(s->x->easy, CURLOPT_CLOSESOCKETDATA, s);
+		/* The connection must not live longer than what is called when it closes. */
+		curl_easy_setopt(s->x->easy, CURLOPT_FORBID_REUSE, 1L);
 	}
 	return sink_new(&sink_fns, s, ret, err);
 }

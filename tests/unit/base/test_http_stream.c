@@ -360,6 +360,38 @@ static void sink__refused__ends_with_what_the_judge_says(void **state)
 	}
 }
 
+/* Where the answer and the end come while a write is under way, the answer counts. */
+static void sink__answered_and_closed_while_it_sends__still_hears_the_answer(void **state)
+{
+	(void)state;
+	enum { TIMES = 60, PIECE = 20000 };
+	static const char *const refusals[] = {
+	    NOT_FOUND,
+	    "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nno "
+	    "such\r\n0\r\n\r\n",
+	    "HTTP/1.1 404 Not Found\r\n\r\nno such"};
+	static const uint8_t piece[PIECE];
+	struct temp_dir dir;
+	temp_dir_make(&dir);
+	for (int i = 0; i < 3; i++) {
+		struct fake_reply reply = {
+		    .bytes = refusals[i], .early = true, .take = 70000, .then = FAKE_CLOSE};
+		http_case_start(&c, &reply, 1, temp_dir_in(&dir, "s"));
+		for (int k = 0; k < TIMES; k++) {
+			struct sink *s = open_sink(k % 2 ? UINT64_MAX : 1 << 30);
+			int rc = 0;
+			for (int n = 0; rc == 0 && n < 1000; n++)
+				rc = sink_write(s, piece, PIECE, &c.err);
+			assert_int_equal(rc, -1);
+			assert_int_equal(c.err.code, ERR_ABSENT);
+			assert_string_equal(c.err.msg, "the server says: no such");
+			sink_free(s);
+		}
+		http_case_stop(&c);
+	}
+	temp_dir_remove(&dir);
+}
+
 static void sink__success_before_all_was_sent__is_no_success(void **state)
 {
 	(void)state;
@@ -454,6 +486,7 @@ int main(void)
 	    cmocka_unit_test(sink__more_or_less_than_announced__breaks_the_connection),
 	    cmocka_unit_test(sink__aborted__server_sees_a_cut_body),
 	    cmocka_unit_test(sink__refused__ends_with_what_the_judge_says),
+	    cmocka_unit_test(sink__answered_and_closed_while_it_sends__still_hears_the_answer),
 	    cmocka_unit_test(sink__success_before_all_was_sent__is_no_success),
 	    cmocka_unit_test(sink__no_answer__is_an_error_and_not_a_judgement),
 	    cmocka_unit_test(streams__cancelled__end_at_once),
