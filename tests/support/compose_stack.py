@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from docker_daemon import BUILD, daemon, lock
-from images import debootstrap, images
+from images import debootstrap, images, variant
 from stack import HELPDESK, LIFEBOAT, MARK, TOP, Failed, Stack, run, wait_for, without_tokens
 
 HDMS = TOP / "examples" / "hdms"
@@ -120,6 +120,9 @@ class ComposeStack:
     def up(self, *more):
         self.compose("up", "-d", *more)
         self.wait_healthy()
+        # The check goes by the Unix socket, on which the temporary server of a first start answers too.
+        wait_for("PostgreSQL's own server", lambda: self.execute(
+            "postgres", "pg_isready", "-q", "-h", "127.0.0.1", check=False).returncode == 0, 120, 0.2)
 
     def close(self):
         """By label, so that it also works on what is half up; Compose leaves alone what it does not know."""
@@ -154,10 +157,20 @@ class ComposeStack:
         self.write_conf(conf)
 
     def _write_override(self):
-        faster = {service: {"healthcheck": {"interval": self.health}} for service in SERVICES} if self.health else {}
-        said = merged({"services": faster} if faster else {}, self.override)
+        faster = {service: {"healthcheck": {"interval": self.health}} for service in SERVICES}
+        said = merged({"services": faster} if self.health else {}, self.override)
         if said:  # JSON is YAML
             (self.folder / "compose.override.yaml").write_text(json.dumps(said, indent=2) + "\n")
+
+    def use_bare_pooler(self):
+        """From here on PgBouncer is of an image in which nothing else can be run, with the volume that it has."""
+        self.set_env(".", PGBOUNCER_IMAGE=variant(self.images.suite, "pgbouncer-bare"))
+        self.override = merged(self.override, {"services": {"pgbouncer": {
+            "entrypoint": ["pgbouncer"], "command": ["/etc/pgbouncer/pgbouncer.ini"],
+            "healthcheck": {"test": ["NONE"]}}}})
+        self._write_override()
+        self.up()
+        wait_for("PgBouncer", lambda: self.sql_through_pooler("SELECT 1", check=False) == "1")
 
     def postgres_volume(self):
         """Where PostgreSQL's image wants its volume."""
@@ -209,13 +222,15 @@ class ComposeStack:
         return "%s_%s" % (self.project, name)
 
     def health_of(self, service):
+        """healthy, starting, unhealthy; of one without a check: running, exited, ..."""
         state = self.docker.inspect(self.container(service))["State"]
         return state.get("Health", {}).get("Status", state["Status"])
 
     def wait_healthy(self, services=SERVICES, seconds=120):
         for service in services:
             try:
-                wait_for("%s to be healthy" % service, lambda s=service: self.health_of(s) == "healthy", seconds, 0.2)
+                wait_for("%s to be healthy" % service, lambda s=service: self.health_of(s) in ("healthy", "running"),
+                         seconds, 0.2)
             except Failed as problem:
                 raise Failed("%s\n%s" % (problem, self.logs(service))) from None
 
