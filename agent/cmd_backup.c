@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "base/log.h"
 
 static void say_warnings(struct app *app, const json_t *manifest)
 {
@@ -34,14 +35,29 @@ static void say_result(struct app *app, const struct job *j, const struct backup
 	output_say(app->out, "  not proved yet: `lifeboat drill` restores it and compares");
 }
 
+/* A killed job may have left production standing. What can't be put right is told; whether a backup
+ * can be taken nevertheless, it finds out itself. */
+static int sweep(struct job *j, struct err *err)
+{
+	struct err why = ERR_INIT;
+	if (engine_sweep(j->engine, false, NULL, &why) == 0)
+		return 0;
+	if (why.code == ERR_CANCELLED) {
+		*err = why;
+		return -1;
+	}
+	log_line(LOG_WARN, "%s", why.msg);
+	return 0;
+}
+
 int cmd_backup(struct app *app, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(backup_result_done) struct backup_result r = {.id = ""};
 	struct backup_job b;
 	int64_t began = clock_monotonic_ms();
-	if (job_open(app, NULL, "backup", &j, err) < 0 || job_backup(j, &b, err) < 0 ||
-	    job_only(j, &b.only, err) < 0)
+	if (job_open(app, NULL, "backup", &j, err) < 0 || sweep(j, err) < 0 ||
+	    job_backup(j, &b, err) < 0 || job_only(j, &b.only, err) < 0)
 		return -1;
 	b.label = cli_value(app->cli, "label");
 	b.pinned = cli_flag(app->cli, "pin");

@@ -7,6 +7,7 @@
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "stack/engine_promote.h"
 
 struct findings {
 	struct app *app;
@@ -194,13 +195,33 @@ static int check_store(struct findings *f, const struct config_store *c, uint64_
 	return say(f, room < bytes / 2 ? "warning" : "ok", what, text, err);
 }
 
+/* Before the servers are asked: they may stand still because of one. */
+static int check_engine(struct findings *f, struct job *j, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist cut = {0}, found = {0};
+	if (engine_promotion_sweep(j->engine, true, &cut, err) < 0 ||
+	    engine_sweep(j->engine, true, &found, err) < 0)
+		return -1;
+	for (size_t i = 0; i < cut.count; i++) {
+		struct err why = ERR_INIT;
+		err_set(&why, ERR_FAILED, "%s", cut.items[i]);
+		err_hint(&why, "At once: lifeboat prune");
+		if (say_failure(f, "production", &why, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < found.count; i++)
+		if (!strlist_has(&cut, found.items[i]) &&
+		    say(f, "warning", "leftover of a killed job", found.items[i], err) < 0)
+			return -1;
+	return 0;
+}
+
 static int check_leftovers(struct findings *f, struct job *j, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist found = {0};
 	CLEANUP(freep) char *prefix = NULL;
 	if (str_printf(&prefix, err, "%s-", f->app->config->stack.name) < 0 ||
-	    store_sweep(j->store, prefix, true, &found, err) < 0 ||
-	    engine_sweep(j->engine, true, &found, err) < 0)
+	    store_sweep(j->store, prefix, true, &found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < found.count; i++)
 		if (say(f, "warning", "leftover of a killed job", found.items[i], err) < 0)
@@ -208,23 +229,37 @@ static int check_leftovers(struct findings *f, struct job *j, struct err *err)
 	return 0;
 }
 
+static int check_components(struct findings *f, struct job *j, uint64_t *ret_bytes, struct err *err)
+{
+	struct backup_job b;
+	struct err why = ERR_INIT;
+	if (job_backup(j, &b, &why) < 0) {
+		/* A server that does not run is a finding; what can't be asked for is not. */
+		if (why.code == ERR_ABSENT)
+			return say_failure(f, "stack", &why, err);
+		*err = why;
+		return -1;
+	}
+	if ((b.postgres != NULL && check_postgres(f, &b, ret_bytes, err) < 0) ||
+	    (b.redis != NULL && check_redis(f, &b, err) < 0) ||
+	    (b.pgbouncer != NULL && check_pgbouncer(f, &b, err) < 0))
+		return -1;
+	return check_volumes(f, &b, err);
+}
+
 int cmd_check(struct app *app, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(json_freep) json_t *list = json_array();
 	struct findings f = {.app = app, .list = list, .first = ERR_INIT};
-	struct backup_job b;
 	uint64_t bytes = 0;
 	const struct config *c = app->config;
-	if (job_open(app, NULL, NULL, &j, err) < 0 || job_backup(j, &b, err) < 0)
+	if (job_open(app, NULL, NULL, &j, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->warnings.count; i++)
 		if (say(&f, "warning", "configuration", c->warnings.items[i], err) < 0)
 			return -1;
-	if ((b.postgres != NULL && check_postgres(&f, &b, &bytes, err) < 0) ||
-	    (b.redis != NULL && check_redis(&f, &b, err) < 0) ||
-	    (b.pgbouncer != NULL && check_pgbouncer(&f, &b, err) < 0) ||
-	    check_volumes(&f, &b, err) < 0)
+	if (check_engine(&f, j, err) < 0 || check_components(&f, j, &bytes, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->store_count; i++)
 		if (check_store(&f, &c->stores[i], bytes, err) < 0)

@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "stack/engine_promote.h"
 #include "storage/retention.h"
 
 /* What the rules say of each backup of the catalog, in its order. */
@@ -91,24 +92,50 @@ static int apply(struct app *app, struct job *j, const struct retention_item *it
 	return 0;
 }
 
+/* What promotions kept of before: only when asked, for it may be the one way back. */
+static int prune_volumes(struct app *app, struct job *j, bool dry, json_t **ret, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist gone = {0};
+	CLEANUP(json_freep) json_t *list = json_array();
+	const char *text = cli_value(app->cli, "volumes");
+	char *end = NULL;
+	unsigned long keep = text != NULL ? strtoul(text, &end, 10) : 0;
+	if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' || keep > 1000000))
+		return err_set(err, ERR_USAGE, "--volumes '%s' is not a number of promotions",
+			       text);
+	if (text != NULL && engine_promotion_prune(j->engine, (size_t)keep, dry, &gone, err) < 0)
+		return -1;
+	for (size_t i = 0; i < gone.count; i++) {
+		output_line(app->out, "%s volume '%s'", dry ? "would remove" : "removed",
+			    gone.items[i]);
+		if (json_push(list, json_text_value(gone.items[i]), err) < 0)
+			return -1;
+	}
+	*ret = list;
+	list = NULL;
+	return 0;
+}
+
 int cmd_prune(struct app *app, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(store_unlockp) struct store_lock *lock = NULL;
 	CLEANUP(freep) struct retention_item *items = NULL;
 	CLEANUP(json_freep) json_t *list = json_array();
-	json_t *swept = NULL;
+	CLEANUP(json_freep) json_t *swept = NULL;
+	CLEANUP(json_freep) json_t *volumes = NULL;
 	bool dry = cli_flag(app->cli, "dry-run");
 	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0 ||
 	    (!dry && store_lock(j->store, app->config->stack.name, &lock, err) < 0) ||
 	    catalog_load(j->store, app->config->stack.name, &j->catalog, err) < 0 ||
 	    plan(app, j, &items, err) < 0 || apply(app, j, items, dry, list, err) < 0 ||
-	    sweep(app, j, dry, &swept, err) < 0)
+	    sweep(app, j, dry, &swept, err) < 0 || prune_volumes(app, j, dry, &volumes, err) < 0)
 		return -1;
 	if (j->store_config->keep == NULL)
 		output_say(app->out, "[store %s] has no keep rules: everything stays",
 			   j->store_config->label);
-	return output_json(
-	    app->out,
-	    json_pack("{s:b, s:O, s:o}", "dry_run", dry, "backups", list, "leftovers", swept), err);
+	return output_json(app->out,
+			   json_pack("{s:b, s:O, s:O, s:O}", "dry_run", dry, "backups", list,
+				     "leftovers", swept, "volumes", volumes),
+			   err);
 }

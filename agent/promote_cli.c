@@ -198,6 +198,17 @@ static void say_done(struct app *app, const json_t *plan, bool back)
 	output_line(app->out, "  the way back: lifeboat rollback");
 }
 
+/* What killed jobs left comes first: production may stand still because of one. */
+static int sweep(struct app *app, struct job *j, bool dry_run, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist found = {0};
+	int rc = engine_sweep(j->engine, dry_run, &found, err);
+	for (size_t i = 0; i < found.count; i++)
+		output_line(app->out, STYLE_WARN "leftover of a killed job" STYLE_END ": %s",
+			    found.items[i]);
+	return rc;
+}
+
 int promote_cli(struct app *app, bool back, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
@@ -206,7 +217,7 @@ int promote_cli(struct app *app, bool back, struct err *err)
 	if (check_asking(app, err) < 0 || job_open(app, NULL, NULL, &j, err) < 0)
 		return -1;
 	fill(app, j, back, &job);
-	if (job_only(j, &job.only, err) < 0 || engine_sweep(j->engine, job.dry_run, NULL, err) < 0)
+	if (job_only(j, &job.only, err) < 0 || sweep(app, j, job.dry_run, err) < 0)
 		return -1;
 	if (promote_run(&job, &plan, err) < 0)
 		return err_wrap(err, back ? "rollback" : "promotion");

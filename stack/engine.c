@@ -124,7 +124,7 @@ int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err
 	CLEANUP(strlist_done) struct strlist nobody_asks = {0};
 	struct strlist *lines = ret != NULL ? ret : &nobody_asks;
 	/* Production first: it may stand still. */
-	if (e->ops->promote != NULL && e->ops->promote->sweep(e, dry_run, lines, err) < 0)
+	if (engine_promotion_sweep(e, dry_run, lines, err) < 0)
 		return -1;
 	return e->ops->sweep(e, dry_run, lines, err);
 }

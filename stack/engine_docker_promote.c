@@ -119,12 +119,17 @@ static int add_volume(json_t *list, const json_t *v, const char *run, const char
 	if (find_source(list, v, run, kind, &source, err) < 0 ||
 	    put_suffix(source, plan_str(v, "Name"), of, err) < 0)
 		return -1;
-	return json_push(json_object_get(source, "volumes"),
-			 json_pack("{s:s, s:s, s:s?, s:s?}", "component",
-				   promote_label(v, LABEL_FOR), "name", plan_str(v, "Name"), "of",
-				   of[0] != '\0' ? of : NULL, "caution",
-				   caution[0] != '\0' ? caution : NULL),
-			 err);
+	json_t *list_of = json_object_get(source, "volumes");
+	size_t at = 0;
+	while (at < json_array_size(list_of) &&
+	       strcmp(plan_str(json_array_get(list_of, at), "name"), plan_str(v, "Name")) < 0)
+		at++;
+	json_t *item = json_pack("{s:s, s:s, s:s?, s:s?}", "component", promote_label(v, LABEL_FOR),
+				 "name", plan_str(v, "Name"), "of", of[0] != '\0' ? of : NULL,
+				 "caution", caution[0] != '\0' ? caution : NULL);
+	if (item == NULL || json_array_insert_new(list_of, at, item) < 0)
+		return err_nomem(err, "a list of volumes");
+	return 0;
 }
 
 /* A fast promotion left nothing but its record; what production ran on before is in there. */

@@ -1,4 +1,5 @@
 /* Who uses production's volumes, and what a promotion would do. Nothing here changes anything. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "stack/engine_docker_promote.h"
@@ -6,7 +7,7 @@
 #define COMPOSE_ONEOFF  "com.docker.compose.oneoff"
 #define COMPOSE_DEPENDS "com.docker.compose.depends_on"
 
-enum { RANK_MAX = 16, NAME_BYTES = 256 };
+enum { RANK_MAX = 16, PATH_BYTES = 32 };
 
 /* ---- containers ---- */
 
@@ -311,9 +312,9 @@ static bool can_copy(struct engine_docker *e, const char *container)
 	if (!has_file(e, container, "/bin/sh"))
 		return false;
 	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
-		char bin[NAME_BYTES] = "/bin/", usr[NAME_BYTES] = "/usr/bin/";
-		strncat(bin, tools[i], 16);
-		strncat(usr, tools[i], 16);
+		char bin[PATH_BYTES], usr[PATH_BYTES];
+		snprintf(bin, sizeof bin, "/bin/%s", tools[i]);
+		snprintf(usr, sizeof usr, "/usr/bin/%s", tools[i]);
 		if (!has_file(e, container, bin) && !has_file(e, container, usr))
 			return false;
 	}

@@ -32,6 +32,11 @@ int engine_promotion(struct engine *e, enum promotion_step step, const json_t *p
 	return e->ops->promote->step(e, step, plan, err);
 }
 
+int engine_promotion_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err)
+{
+	return e->ops->promote != NULL ? e->ops->promote->sweep(e, dry_run, ret, err) : 0;
+}
+
 int engine_promotion_prune(struct engine *e, size_t keep, bool dry_run, struct strlist *ret,
 			   struct err *err)
 {

@@ -57,6 +57,11 @@ enum promotion_step {
 int engine_promotion(struct engine *e, enum promotion_step step, const json_t *plan,
 		     struct err *err) MUST_USE;
 
+/* Brings the old state back where a promotion was cut short; a dry run only lists. One line for
+ * each is added to `ret`. Part of engine_sweep, before anything else of it. */
+int engine_promotion_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err)
+    MUST_USE;
+
 /* Volumes that promotions before the newest `keep` ones left: one name for each is added to `ret`;
  * a dry run only lists. */
 int engine_promotion_prune(struct engine *e, size_t keep, bool dry_run, struct strlist *ret,
@@ -72,7 +77,6 @@ struct promote_ops {
 		    struct err *err);
 	int (*prune)(struct engine *e, size_t keep, bool dry_run, struct strlist *ret,
 		     struct err *err);
-	/* Part of engine_sweep, before anything else of it. */
 	int (*sweep)(struct engine *e, bool dry_run, struct strlist *ret, struct err *err);
 };
 
