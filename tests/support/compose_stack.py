@@ -157,7 +157,9 @@ class ComposeStack:
         self.write_conf(conf)
 
     def _write_override(self):
-        faster = {service: {"healthcheck": {"interval": self.health}} for service in SERVICES}
+        # A first start on a busy machine may take longer than three such checks.
+        check = {"interval": self.health, "start_period": "120s"}
+        faster = {service: {"healthcheck": check} for service in SERVICES}
         said = merged({"services": faster} if self.health else {}, self.override)
         if said:  # JSON is YAML
             (self.folder / "compose.override.yaml").write_text(json.dumps(said, indent=2) + "\n")
