@@ -3,7 +3,7 @@
 
 /* Where nothing moves, the daemon is asked this often whether the program still runs: one that
  * ended before it had read its input leaves a connection that nobody reads or closes. */
-enum { LOOK_MS = 2000, END_MS = 10000 };
+enum { LOOK_MS = 1000, END_MS = 10000 };
 
 /* ---- source ---- */
 
