@@ -54,6 +54,22 @@ class Example(ComposeCase):
             self.stack.compose("up", "-d")
 
 
+class ExampleHardened(ComposeCase):
+    """What a careful user adds in an override file, and what Lifeboat must get along with."""
+
+    STACK = {"populate": False, "override": {"services": {
+        "redis": {"read_only": True}, "pgbouncer": {"read_only": True},
+        "postgres": {"read_only": True, "tmpfs": ["/tmp", "/var/run/postgresql"]}}}}
+
+    def test_read_only_roots_and_then_a_pooler_without_a_shell(self):
+        for service in ("postgres", "redis", "pgbouncer"):
+            done = self.stack.execute(service, "touch", "/usr/written", check=False)
+            self.assertIn(b"Read-only file system", done.stderr)
+        self.stack.use_bare_pooler()
+        self.assertNotEqual(self.stack.execute("pgbouncer", "sh", "-c", "true", check=False).returncode, 0)
+        self.assertEqual(self.stack.sql_through_pooler("SELECT 6 * 7"), "42")
+
+
 class ExampleUnderCompose2(ComposeCase):
     STACK = {"compose": "2", "redis_password": "", "populate": False}
 

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from docker_daemon import BUILD, daemon, lock
-from images import debootstrap, images, variant
+from images import SUITES, debootstrap, images, variant
 from stack import HELPDESK, LIFEBOAT, MARK, TOP, Failed, Stack, run, wait_for, without_tokens
 
 HDMS = TOP / "examples" / "hdms"
@@ -167,12 +167,12 @@ class ComposeStack:
     def use_bare_pooler(self):
         """From here on PgBouncer is of an image in which nothing else can be run, with the volume that it has."""
         self.set_env(".", PGBOUNCER_IMAGE=variant(self.images.suite, "pgbouncer-bare"))
+        check = "/usr/lib/postgresql/%s/bin/pg_isready" % SUITES[self.images.suite]["postgres"]
         self.override = merged(self.override, {"services": {"pgbouncer": {
             "entrypoint": ["pgbouncer"], "command": ["/etc/pgbouncer/pgbouncer.ini"],
-            "healthcheck": {"test": ["NONE"]}}}})
+            "healthcheck": {"test": ["CMD", check, "-h", "localhost", "-p", "6432"]}}}})
         self._write_override()
         self.up()
-        wait_for("PgBouncer", lambda: self.sql_through_pooler("SELECT 1", check=False) == "1")
 
     def postgres_volume(self):
         """Where PostgreSQL's image wants its volume."""
