@@ -9,7 +9,9 @@
  *  3. http_free                 after all its streams
  *
  * Every status is an answer: a function fails only when there was none. Where a stream ends, the
- * end is vouched for: all that the length or the last chunk promised has come (RFC 9112, 6.3).
+ * end is vouched for: all that the length or the last chunk promised has come (RFC 9112, 6.3). A
+ * success with neither of them is ERR_CORRUPT where it ends. A client may be used by several
+ * threads at once, each of its streams by one at a time.
  * What can't be reached is ERR_UNREACHABLE, a wrong certificate ERR_DENIED, silence ERR_TIMEOUT.
  * Messages name the url without its user, password and query.
  */

@@ -182,8 +182,6 @@ static int sink_fn_close(void *self, struct err *err)
 	if (s->length != UINT64_MAX && s->sent < s->length)
 		return err_set(err, ERR_FAILED, "%s: %llu bytes of the %llu that were announced",
 			       x->name, (unsigned long long)s->sent, (unsigned long long)s->length);
-	if (x->head_done && s->length == UINT64_MAX)
-		return stopped(s, err);
 	x->out_end = true;
 	if (http_exchange_resume(x, err) < 0)
 		return -1;

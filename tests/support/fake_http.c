@@ -202,6 +202,8 @@ static void serve(struct fake_http *f, struct fake_connection *c)
 		return;
 	}
 	f->answers++;
+	if (r->before != NULL)
+		r->before();
 	bool ok = send_reply(f, c->fd, r);
 	if (ok && (r->then == FAKE_ECHO || r->then == FAKE_DISCARD))
 		echo(f, c, r->then == FAKE_ECHO);

@@ -29,6 +29,7 @@ struct fake_reply {
 	size_t piece; /* in pieces of so many bytes; 0: at once */
 	int pause_ms; /* before each piece */
 	enum fake_then then;
+	void (*before)(void); /* called before it; NULL: nothing is */
 };
 
 enum { FAKE_HTTP_CONNECTIONS = 16 };

@@ -318,6 +318,42 @@ static void escape__all_but_unreserved__is_encoded(void **state)
 	buf_done(&b);
 }
 
+static void *call_often(void *self)
+{
+	const struct http_request *q = self;
+	for (int i = 0; i < 20; i++) {
+		struct http_response r;
+		struct err err = ERR_INIT;
+		int rc = http_call(c.client, q, &r, &err);
+		bool ok = rc == 0 && strcmp(buf_text(&r.body), "hello") == 0;
+		http_response_done(&r);
+		if (!ok)
+			return self;
+	}
+	return NULL;
+}
+
+static void client__used_by_threads__keeps_a_connection_for_each(void **state)
+{
+	(void)state;
+	enum { THREADS = 6 };
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO}};
+	pthread_t threads[THREADS];
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, call_often, &q), 0);
+	for (int i = 0; i < THREADS; i++) {
+		void *failed;
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+	http_case_stop(&c);
+	assert_int_equal(c.fake.answers, THREADS * 20);
+	/* Four are kept: with six at work one may have to begin anew now and then. */
+	assert_in_range(c.fake.connects, 1, 4 + 2 * 20);
+}
+
 /* The last one: nothing waits any more after that. */
 static void call__cancelled__ends_at_once(void **state)
 {
@@ -349,6 +385,7 @@ int main(void)
 	    cmocka_unit_test(call__dead_connection__is_replaced),
 	    cmocka_unit_test(request__that_is_malformed__is_never_sent),
 	    cmocka_unit_test(escape__all_but_unreserved__is_encoded),
+	    cmocka_unit_test(client__used_by_threads__keeps_a_connection_for_each),
 	    cmocka_unit_test(call__cancelled__ends_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,33 @@ static void upgrade__refused__whole_body_and_no_pipe(void **state)
 	}
 }
 
+/* The server is gone before all of the request is sent, and had said why. */
+static void upgrade__refused_before_the_body_was_read__still_hears_it(void **state)
+{
+	(void)state;
+	enum { BYTES = 8 << 20 };
+	static const struct fake_reply reply = {
+	    .bytes = "HTTP/1.1 413 Too Large\r\nContent-Length: 7\r\n\r\nno such",
+	    .early = true,
+	    .then = FAKE_CLOSE};
+	struct temp_dir dir;
+	struct http_pipe *p = NULL;
+	char *body = calloc(1, BYTES);
+	temp_dir_make(&dir);
+	http_case_start(&c, &reply, 1, temp_dir_in(&dir, "s"));
+	struct http_request q = http_case_ask(&c, "POST", "/");
+	q.body = body;
+	q.body_bytes = BYTES;
+	if (http_upgrade(c.client, &q, &c.r, &p, &c.err) < 0)
+		fail_msg("%s", c.err.msg);
+	assert_null(p);
+	assert_int_equal(c.r.status, 413);
+	assert_string_equal(buf_text(&c.r.body), "no such");
+	http_case_stop(&c);
+	temp_dir_remove(&dir);
+	free(body);
+}
+
 static void upgrade__answers_that_are_none__named_for_what_they_are(void **state)
 {
 	(void)state;
@@ -324,6 +351,7 @@ int main(void)
 	    cmocka_unit_test(upgrade__bytes_behind_the_head__are_the_first),
 	    cmocka_unit_test(pipe__much_both_ways__nothing_is_lost),
 	    cmocka_unit_test(upgrade__refused__whole_body_and_no_pipe),
+	    cmocka_unit_test(upgrade__refused_before_the_body_was_read__still_hears_it),
 	    cmocka_unit_test(upgrade__answers_that_are_none__named_for_what_they_are),
 	    cmocka_unit_test(upgrade__heads_without_end__are_a_limit),
 	    cmocka_unit_test(upgrade__url_with_a_user__is_refused),

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "tests/support/http_case.h"
 #include "tests/support/temp_dir.h"
@@ -14,6 +18,8 @@
 #define NOT_FOUND "HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno such"
 
 static struct http_case c;
+/* How many pieces of bodies libcurl has sent, see send. */
+static atomic_int pieces = 2;
 
 /* ---- source ---- */
 
@@ -360,35 +366,96 @@ static void sink__refused__ends_with_what_the_judge_says(void **state)
 	}
 }
 
-/* Where the answer and the end come while a write is under way, the answer counts. */
+/* What it said so far is better than that it said no more. */
+static void sink__refusal_that_stalls__is_a_refusal(void **state)
+{
+	(void)state;
+	static const struct fake_reply reply = {
+	    .bytes = "HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nno such",
+	    .early = true,
+	    .take = 5,
+	    .then = FAKE_DEAF};
+	for (int chunked = 0; chunked < 2; chunked++) {
+		struct sink *s = NULL;
+		http_case_start(&c, &reply, 1, NULL);
+		struct http_request q = http_case_ask(&c, "PUT", "/x");
+		q.idle_ms = 60;
+		assert_int_equal(
+		    http_sink(c.client, &q, chunked ? UINT64_MAX : 1 << 30, judge, &c, &s, &c.err),
+		    0);
+		int rc = 0;
+		static const uint8_t piece[20000];
+		for (int n = 0; rc == 0 && n < 1000; n++)
+			rc = sink_write(s, piece, sizeof piece, &c.err);
+		assert_int_equal(rc, -1);
+		assert_int_equal(c.err.code, ERR_ABSENT);
+		assert_string_equal(c.err.msg, "the server says: no such");
+		sink_free(s);
+		http_case_stop(&c);
+	}
+}
+
+/* libcurl sends by way of this. The second piece of a body goes out when the server has answered
+ * and closed, which libcurl could not see when it began. */
+static sem_t may_answer;
+
+ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+	struct pollfd p = {.fd = fd};
+	if (flags == MSG_NOSIGNAL && len > 10000 && atomic_fetch_add(&pieces, 1) == 1) {
+		sem_post(&may_answer);
+		poll(&p, 1, 20000);
+		assert_int_equal(p.revents & POLLHUP, POLLHUP);
+	}
+	return sendto(fd, data, len, flags, NULL, 0);
+}
+
+static void wait_for_second_piece(void)
+{
+	sem_wait(&may_answer);
+}
+
 static void sink__answered_and_closed_while_it_sends__still_hears_the_answer(void **state)
 {
 	(void)state;
-	enum { TIMES = 60, PIECE = 20000 };
-	static const char *const refusals[] = {
-	    NOT_FOUND,
-	    "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nno "
-	    "such\r\n0\r\n\r\n",
-	    "HTTP/1.1 404 Not Found\r\n\r\nno such"};
+	enum { PIECE = 20000 };
+	/* The last is none: that the connection broke is all there is to say. */
+	static const char *const said[] = {NOT_FOUND "and more",
+					   ("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 404 Not "
+					    "Found\r\nTransfer-Encoding: chunked\r\n\r\n"
+					    "7\r\nno such\r\n0\r\n\r\n"),
+					   "HTTP/1.1 404 Not Found\r\n\r\nno such",
+					   "HTTP/1.1 404 Not"};
 	static const uint8_t piece[PIECE];
 	struct temp_dir dir;
 	temp_dir_make(&dir);
-	for (int i = 0; i < 3; i++) {
-		struct fake_reply reply = {
-		    .bytes = refusals[i], .early = true, .take = 70000, .then = FAKE_CLOSE};
+	for (int i = 0; i < 8; i++) {
+		struct fake_reply reply = {.bytes = said[i / 2],
+					   .early = true,
+					   .take = 10000,
+					   .then = FAKE_CLOSE,
+					   .before = wait_for_second_piece};
 		http_case_start(&c, &reply, 1, temp_dir_in(&dir, "s"));
-		for (int k = 0; k < TIMES; k++) {
-			struct sink *s = open_sink(k % 2 ? UINT64_MAX : 1 << 30);
-			int rc = 0;
-			for (int n = 0; rc == 0 && n < 1000; n++)
-				rc = sink_write(s, piece, PIECE, &c.err);
-			assert_int_equal(rc, -1);
+		sem_init(&may_answer, 0, 0);
+		atomic_store(&pieces, 0);
+		struct sink *s = open_sink(i % 2 ? UINT64_MAX : 1 << 30);
+		int rc = 0;
+		for (int n = 0; rc == 0 && n < 1000; n++)
+			rc = sink_write(s, piece, PIECE, &c.err);
+		assert_int_equal(rc, -1);
+		if (i / 2 < 3) {
 			assert_int_equal(c.err.code, ERR_ABSENT);
 			assert_string_equal(c.err.msg, "the server says: no such");
-			sink_free(s);
+		} else {
+			http_case_failed(&c, ERR_UNREACHABLE,
+					 "/x': no answer: Send failure: Broken pipe");
 		}
+		sink_free(s);
 		http_case_stop(&c);
+		sem_destroy(&may_answer);
 	}
+	/* No piece is the second from here on. */
+	atomic_store(&pieces, 2);
 	temp_dir_remove(&dir);
 }
 
@@ -486,6 +553,7 @@ int main(void)
 	    cmocka_unit_test(sink__more_or_less_than_announced__breaks_the_connection),
 	    cmocka_unit_test(sink__aborted__server_sees_a_cut_body),
 	    cmocka_unit_test(sink__refused__ends_with_what_the_judge_says),
+	    cmocka_unit_test(sink__refusal_that_stalls__is_a_refusal),
 	    cmocka_unit_test(sink__answered_and_closed_while_it_sends__still_hears_the_answer),
 	    cmocka_unit_test(sink__success_before_all_was_sent__is_no_success),
 	    cmocka_unit_test(sink__no_answer__is_an_error_and_not_a_judgement),
