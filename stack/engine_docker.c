@@ -210,6 +210,7 @@ static const struct engine_ops docker_ops = {
     .tool_run = docker_tool_run,
     .server_new = docker_server_new,
     .promote = &docker_promote_ops,
+    .hold = docker_service_hold,
     .free = engine_docker_free,
 };
 

@@ -11,6 +11,7 @@
  *                           restored volumes
  *  engine_docker_run.c      the run: its mark, labels, whether its maker lives; the sweep
  *  engine_docker_spec.c     what all our containers have in common; helpers that never run
+ *  engine_docker_hold.c     pausing and stopping production's containers, always undone
  *  engine_docker_volume.c   fresh volumes: made, finished, removed
  *  engine_docker_files.c    volumes filled and read
  *  engine_docker_network.c  the sandbox's network
@@ -41,6 +42,8 @@
 #define LABEL_BACKUP  "org.lifeboat.backup"  /* id of the backup that it was filled from */
 #define LABEL_CAUTION "org.lifeboat.caution" /* why production should not run on it */
 #define LABEL_IMAGE   "org.lifeboat.image"   /* image of the component that it was filled for */
+#define LABEL_HOLD    "org.lifeboat.hold"    /* of a hold's mark: "pause" or "stop" */
+#define LABEL_NAME    "org.lifeboat.name"    /* and the container's, for people */
 #define LABEL_MAKER   "org.lifeboat.maker"   /* the process: see run_init */
 
 /* How a component runs, in production or after the manifest; what engine_adopt was told. */
@@ -92,6 +95,7 @@ struct engine_docker {
 	char *where;                   /* for engine_volume_where */
 	bool keeps_servers;            /* some were left running: network and all stay */
 	char *maker;                   /* us, for LABEL_MAKER */
+	unsigned holds;                /* how many were made */
 	bool exec_allowed;             /* and that it is so was asked */
 	bool exec_refused;    /* production's containers let nobody in: the host's tools are used */
 	bool on_host_network; /* our own container has the host's addresses */
@@ -128,6 +132,11 @@ int run_folder(struct engine_docker *e, const char *name, char **ret, struct err
 json_t *run_labels(const struct engine_docker *e, const char *kind, const char *component,
 		   struct err *err);
 int docker_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err *err) MUST_USE;
+
+/* ---- engine_docker_hold.c ---- */
+
+int docker_service_hold(struct engine *e, const char *service, enum hold_how how, struct hold **ret,
+			struct err *err) MUST_USE;
 
 /* ---- engine_docker_spec.c ---- */
 

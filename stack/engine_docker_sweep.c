@@ -175,6 +175,26 @@ static int sweep_mark(struct sweep *s, const struct docker_thing *mark, struct e
 	return sweep_folders(s, mark->run, err) < 0 ? -1 : docker_thing_remove(s->e, mark, err);
 }
 
+/* A container of production that a killed run left paused or stopped. */
+static int sweep_hold(struct sweep *s, const struct docker_thing *mark, struct err *err)
+{
+	enum maker_state state;
+	if (strcmp(mark->run, s->e->run_id) == 0)
+		return 0;
+	if (docker_maker_state(s->e, mark->maker, &state, err) < 0)
+		return -1;
+	if (state == MAKER_UNKNOWN)
+		return unclear(s, mark, err);
+	if (state == MAKER_LIVES)
+		return 0;
+	bool stopped = strcmp(json_str_or(mark->labels, LABEL_HOLD, ""), "stop") == 0;
+	if (strlist_pushf(s->lines, err, "container '%s', which run %s left %s",
+			  json_str_or(mark->labels, LABEL_NAME, "?"), mark->run,
+			  stopped ? "stopped" : "paused") < 0)
+		return -1;
+	return s->dry_run ? 0 : docker_hold_undo(s->e, mark, err);
+}
+
 static void sweep_all(struct sweep *s, const struct docker_things *things,
 		      int (*one)(struct sweep *s, const struct docker_thing *t, struct err *err))
 {
@@ -187,14 +207,17 @@ static void sweep_all(struct sweep *s, const struct docker_things *things,
 
 int docker_sweep(struct engine *base, bool dry_run, struct strlist *ret, struct err *err)
 {
-	CLEANUP(docker_things_done) struct docker_things things = {0}, marks = {0};
+	CLEANUP(docker_things_done) struct docker_things things = {0}, marks = {0}, holds = {0};
 	struct sweep s = {
 	    .e = (struct engine_docker *)base, .dry_run = dry_run, .lines = ret, .err = err};
 	/* Marks first: a run that begins after this has its things in neither list or in one, and
 	 * its maker lives. */
-	if (docker_marks_list(s.e, "run", &marks, err) < 0 ||
+	if (docker_marks_list(s.e, "hold", &holds, err) < 0 ||
+	    docker_marks_list(s.e, "run", &marks, err) < 0 ||
 	    docker_things_list(s.e, NULL, &things, err) < 0)
 		return err_wrap(err, "sweep");
+	/* Production comes first. */
+	sweep_all(&s, &holds, sweep_hold);
 	sweep_all(&s, &things, sweep_thing);
 	sweep_all(&s, &marks, sweep_mark);
 	strlist_done(&s.unclear);

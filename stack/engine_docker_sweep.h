@@ -47,6 +47,14 @@ int docker_maker_state(struct engine_docker *e, const char *maker, enum maker_st
 /* An empty volume with these labels (taken; NULL: `err` says why) and a nonce. ERR_EXISTS. */
 int docker_mark_make(struct engine_docker *e, const char *name, json_t *labels, struct err *err)
     MUST_USE;
+/* ---- engine_docker_hold.c ---- */
+
+/* Lets go on what the mark of a hold names, and removes the mark. */
+int docker_hold_undo(struct engine_docker *e, const struct docker_thing *mark, struct err *err)
+    MUST_USE;
+
+/* ---- engine_docker_run.c ---- */
+
 /* Where run_folder makes folders, the preferred one first. */
 int docker_run_bases(struct strlist *ret, struct err *err) MUST_USE;
 

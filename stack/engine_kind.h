@@ -8,6 +8,7 @@
 #define LIFEBOAT_STACK_ENGINE_KIND_H
 
 #include "stack/engine.h"
+#include "stack/engine_hold.h"
 
 struct engine_ops {
 	/* NULL: as engine.h says of an engine that has nothing to say. */
@@ -53,6 +54,10 @@ struct engine_ops {
 			  struct server **ret, struct err *err);
 
 	const struct promote_ops *promote; /* engine_promote.h; NULL: production can't be moved */
+
+	/* NULL: it has no services. */
+	int (*hold)(struct engine *e, const char *service, enum hold_how how, struct hold **ret,
+		    struct err *err);
 
 	void (*free)(struct engine *e);
 };
