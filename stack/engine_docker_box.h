@@ -10,9 +10,9 @@
 /* Creates it as "lifeboat-<run id>-NAME"; NULL: the daemon chooses. *ret is its id, new. */
 int docker_container_create(struct engine_docker *e, const json_t *spec, const char *name,
 			    char **ret, struct err *err) MUST_USE;
-/* Kills and removes it with its nameless volumes, also when the job was cancelled; a failure is
- * left to the sweep. NULL is fine. */
-void docker_container_drop(struct engine_docker *e, const char *id);
+/* Kills and removes it with its nameless volumes, also when the job was cancelled. False: it may be
+ * there still, and is left to the sweep. NULL is fine. */
+bool docker_container_drop(struct engine_docker *e, const char *id);
 
 /* A container that is never started: a place through which files of an image or of volumes are
  * reached. docker_helper_done also after a failure. */

@@ -138,12 +138,15 @@ static int server_look(struct server *base, struct err *err)
 
 /* ---- start ---- */
 
-static void drop_container(struct docker_server *s)
+/* Its name is needed again. */
+static bool drop_container(struct docker_server *s)
 {
-	docker_container_drop(s->e, s->id);
+	if (!docker_container_drop(s->e, s->id))
+		return false;
 	free(s->id);
 	s->id = NULL;
 	s->base.pid = 0;
+	return true;
 }
 
 static int run(struct docker_server *s, struct err *err)
@@ -166,7 +169,9 @@ static int server_begin(struct server *base, const struct server_spec *spec, str
 	if (spec->volume != NULL &&
 	    docker_volume_target(s->e, spec->volume, NULL, &volume, err) < 0)
 		return -1;
-	drop_container(s);
+	if (!drop_container(s))
+		return err_set(err, ERR_FAILED, "the container of %s can't be removed",
+			       s->kind->name);
 	s->may_stay = spec->leave_running;
 	if (spec->port != 0)
 		base->port = spec->port;

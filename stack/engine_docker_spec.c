@@ -90,19 +90,21 @@ int docker_container_create(struct engine_docker *e, const json_t *spec, const c
 	return str_dup(id, ret, err);
 }
 
-void docker_container_drop(struct engine_docker *e, const char *id)
+bool docker_container_drop(struct engine_docker *e, const char *id)
 {
+	bool gone = false;
 	if (id == NULL)
-		return;
+		return true;
 	/* Also after a cancelled job: what was made must go. */
 	cancel_hold();
-	for (int i = 0; i < DROP_TRIES; i++) {
+	for (int i = 0; i < DROP_TRIES && !gone; i++) {
 		struct err why = ERR_INIT;
-		if (docker_delete(e->d, &why, "/containers/%s?force=1&v=1", id) == 0)
-			break;
-		log_debug("container %.12s: %s", id, why.msg);
+		gone = docker_delete(e->d, &why, "/containers/%s?force=1&v=1", id) == 0;
+		if (!gone)
+			log_debug("container %.12s: %s", id, why.msg);
 	}
 	cancel_release();
+	return gone;
 }
 
 int docker_helper_make(struct docker_helper *h, struct engine_docker *e,
