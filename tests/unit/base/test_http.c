@@ -241,10 +241,10 @@ static void call__silence__is_a_timeout_and_slowness_is_not(void **state)
 {
 	(void)state;
 	static const struct fake_reply replies[] = {
-	    {.bytes = OK_CHUNKS, .piece = 10, .pause_ms = 60}, {.bytes = "", .then = FAKE_DEAF}};
+	    {.bytes = OK_CHUNKS, .piece = 10, .pause_ms = 100}, {.bytes = "", .then = FAKE_DEAF}};
 	http_case_start(&c, replies, 2, NULL);
 	struct http_request q = http_case_ask(&c, "GET", "/");
-	q.idle_ms = 450;
+	q.idle_ms = 700;
 	answered(&q, 200, "hello");
 	q.idle_ms = 50;
 	assert_int_equal(call(&q), -1);

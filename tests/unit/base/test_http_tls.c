@@ -125,6 +125,45 @@ static struct http_pipe *open_pipe(struct http *h)
 	return p;
 }
 
+/* What waits inside of TLS while nobody reads is not forgotten. */
+static void source__over_tls__every_byte_in_any_sizes(void **state)
+{
+	(void)state;
+	enum { BYTES = 1 << 20 };
+	static const size_t caps[] = {999, 40000, 300000};
+	struct http *h;
+	char *text = malloc(BYTES + 100);
+	uint8_t *b = malloc(300000);
+	size_t head = (size_t)snprintf(
+	    text, 100, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", BYTES);
+	for (size_t i = 0; i < BYTES; i++)
+		text[head + i] = (char)('0' + i * 7 % 61);
+	text[head + BYTES] = '\0';
+	server = (struct fake_tls){.reply = text};
+	fake_tls_start(&server, in_dir("cert"), in_dir("key"), NULL);
+	struct http_opts o = {.ca_file = in_dir("cert")};
+	assert_int_equal(http_open(&o, &h, &err), 0);
+	for (size_t k = 0; k < 3; k++) {
+		struct http_response r;
+		struct source *s = NULL;
+		struct http_request q = {.method = "GET", .url = server.url, .idle_ms = 20000};
+		assert_int_equal(http_source(h, &q, &r, &s, &err), 0);
+		size_t n = 1;
+		for (size_t total = 0; n > 0; total += n) {
+			if (source_read(s, b, caps[k], &n, &err) < 0)
+				fail_msg("%s", err.msg);
+			assert_memory_equal(b, text + head + total, n);
+		}
+		assert_int_equal(source_bytes(s), BYTES);
+		source_free(s);
+		http_response_done(&r);
+	}
+	http_free(h);
+	fake_tls_stop(&server);
+	free(text);
+	free(b);
+}
+
 /* Each attempt from another place in memory; what comes back is the same, and "bye" behind it. */
 static void pipe__over_tls__ends_on_one_side_and_then_on_the_other(void **state)
 {
@@ -196,6 +235,7 @@ int main(void)
 	    cmocka_unit_test(certificate__of_the_server__must_be_signed_and_fit),
 	    cmocka_unit_test(certificate__of_the_client__is_shown_if_there_is_one),
 	    cmocka_unit_test(https__to_a_server_without_tls__is_unreachable),
+	    cmocka_unit_test(source__over_tls__every_byte_in_any_sizes),
 	    cmocka_unit_test(pipe__over_tls__ends_on_one_side_and_then_on_the_other),
 	    cmocka_unit_test(pipe__over_tls_cut__is_no_end),
 	};
