@@ -39,6 +39,9 @@ int docker_archive_raw(struct docker *d, const char *container, const char *path
 int docker_resolve(struct docker *d, const char *container, const char *path, char **ret,
 		   struct archive_entry **ret_entry, struct err *err) MUST_USE;
 
+/* Go's tar knows no ACLs, but it takes the extended attributes in which Linux keeps them. */
+int docker_acl_as_xattrs(struct archive_entry *e, struct err *err) MUST_USE;
+
 static inline void docker_entry_freep(struct archive_entry **e)
 {
 	archive_entry_free(*e);

@@ -212,7 +212,8 @@ static int tar_add(struct tree_writer *base, struct archive_entry *entry, struct
 		return -1;
 	if (archive_entry_filetype(entry) == AE_IFSOCK)
 		return err_set(err, ERR_CORRUPT, "'%s' is a socket", name);
-	if (tree_keep_portable(e, true, err) < 0 || prepare_link(t, e, err) < 0)
+	if (tree_keep_portable(e, true, err) < 0 || docker_acl_as_xattrs(e, err) < 0 ||
+	    prepare_link(t, e, err) < 0)
 		return -1;
 	bool has_content = content != NULL && archive_entry_filetype(e) == AE_IFREG;
 	if (!has_content)

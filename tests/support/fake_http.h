@@ -55,7 +55,7 @@ struct fake_http {
 	uint64_t sent;     /* bytes of replies that the other side's system took */
 	char heads[16384]; /* of requests, as they came */
 	size_t heads_len;
-	char body[4096];     /* the first bytes of all bodies */
+	char body[16384];    /* the first bytes of all bodies */
 	uint64_t body_bytes; /* without chunks */
 	size_t whole, cut;   /* bodies that ended, and those that broke off */
 };
