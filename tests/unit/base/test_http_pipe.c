@@ -248,7 +248,7 @@ static void upgrade__url_with_a_user__is_refused(void **state)
 	struct http_pipe *p = NULL;
 	http_case_start(&c, replies, 1, NULL);
 	char url[100];
-	snprintf(url, sizeof url, "http://u:p@%s/", c.fake.url + 7);
+	snprintf(url, sizeof url, "http://u:p@%.60s/", c.fake.url + 7);
 	struct http_request q = {.method = "GET", .url = url};
 	assert_int_equal(http_upgrade(c.client, &q, &c.r, &p, &c.err), -1);
 	http_case_failed(&c, ERR_CONFIG, "/': a user in the url of a connection to take over");
