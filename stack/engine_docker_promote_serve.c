@@ -9,6 +9,7 @@
 enum {
 	/* A database writes everything out before it ends; Docker kills it after this. */
 	STOP_SECONDS = 300,
+	HEARD_MS = 10000, /* after that the signal is taken for lost */
 	POLL_MS = 500,
 	STEADY_MS = 2000, /* a service without a health check has run that long without a break */
 	LOG_LINES = 8,
@@ -32,10 +33,40 @@ static bool is_touched(const json_t *plan, const json_t *container)
 	return false;
 }
 
+static bool runs_still(struct engine_docker *e, const char *id)
+{
+	CLEANUP(json_freep) json_t *c = NULL;
+	struct err ignored = ERR_INIT;
+	return docker_get(e->d, &c, &ignored, "/containers/%s/json", id) == 0 &&
+	       json_is_true(json_object_get(json_object_get(c, "State"), "Running"));
+}
+
+/* The kernel drops a signal that process 1 has no handler for: a server that was started a moment
+ * ago is still its image's shell script, and would not hear that it is to end. So the signal comes
+ * first without Docker's patience, and then once more with it. */
+static int ask_to_end(struct engine_docker *e, const char *id, struct err *err)
+{
+	CLEANUP(json_freep) json_t *c = NULL;
+	struct err ignored = ERR_INIT;
+	if (docker_get(e->d, &c, &ignored, "/containers/%s/json", id) < 0)
+		return 0;
+	const char *set = plan_str(json_object_get(c, "Config"), "StopSignal");
+	if (docker_post(e->d, NULL, NULL, &ignored, "/containers/%s/kill?signal=%s", id,
+			set[0] != '\0' ? set : "SIGTERM") < 0)
+		return 0;
+	for (struct deadline d = deadline_in(HEARD_MS);
+	     deadline_left_ms(d) > 0 && runs_still(e, id);)
+		if (wait_ms(POLL_MS / 5, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int stop_container(struct engine_docker *e, const char *id, const char *name,
 			  struct err *err)
 {
 	struct err why = ERR_INIT;
+	if (ask_to_end(e, id, err) < 0)
+		return -1;
 	if (docker_post(e->d, NULL, NULL, &why, "/containers/%s/stop?t=%d", id, STOP_SECONDS) ==
 		0 ||
 	    why.code == ERR_ABSENT)
