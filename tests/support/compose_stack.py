@@ -29,7 +29,8 @@ from pathlib import Path
 
 from docker_daemon import BUILD, daemon, lock
 from images import SUITES, debootstrap, images, variant
-from stack import HELPDESK, LIFEBOAT, MARK, TOP, Failed, Stack, run, wait_for, without_tokens
+from lifeboat_image import lifeboat_image
+from stack import HELPDESK, LIFEBOAT, MARK, TOP, Failed, Result, Stack, run, wait_for, without_tokens
 
 HDMS = TOP / "examples" / "hdms"
 PROJECT = "com.docker.compose.project"
@@ -143,7 +144,7 @@ class ComposeStack:
         # The only thing that COMPOSE_PROJECT_NAME, images and passwords need.
         self.set_env(".", COMPOSE_PROJECT_NAME=self.project, POSTGRES_IMAGE=self.images.postgres,
                      REDIS_IMAGE=self.redis_image, PGBOUNCER_IMAGE=self.images.pgbouncer,
-                     POSTGRES_DATA=self.postgres_volume())
+                     POSTGRES_DATA=self.postgres_volume(), DOCKER_SOCKET=self.docker.socket)
         self.set_env("postgres", POSTGRES_PASSWORD=self.PASSWORD)
         self.set_env("app", DB_PASSWORD=self.APP_PASSWORD,
                      **{"REDIS_%s_URL" % name: self.redis_url(number)
@@ -193,9 +194,10 @@ class ComposeStack:
         return (self.folder / "agent.conf").read_text()
 
     def write_conf(self, text):
+        """It holds no password, and the agent's container reads it as a user of its own."""
         path = self.folder / "agent.conf"
         path.write_text(text)
-        os.chmod(path, 0o600)
+        os.chmod(path, 0o644)
 
     def redis_url(self, database):
         password = ":%s@" % self.redis_password if self.redis_password else ""
@@ -371,6 +373,17 @@ class ComposeStack:
                                 stderr=subprocess.PIPE, **more)
 
     finish = Stack.finish
+
+    def lifeboat_in_container(self, *args, expect=None, flags=(), **more):
+        """As the stack's service `lifeboat`, in the image that the Dockerfile makes."""
+        self.set_env(".", LIFEBOAT_IMAGE=lifeboat_image())
+        argv = self.compose_argv + ["run", "--rm", "-T", *flags, "lifeboat", *map(str, args)]
+        done = run(argv, cwd=self.folder, env=self.docker.env, check=False, **more)
+        result = Result(list(args), done.returncode, done.stdout.decode(errors="replace"),
+                        done.stderr.decode(errors="replace"))
+        if expect is not None and result.code != expect:
+            raise Failed("expected status %s\n%s" % (expect, result))
+        return result
 
 
 class Load:
