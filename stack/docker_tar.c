@@ -107,7 +107,8 @@ static int keep_content(struct docker_tar *t, struct buf *b, uint64_t size, stru
 	if (size > DOCKER_TAR_PAX_MAX)
 		return err_set(err, ERR_LIMIT, "'%s': a head of %llu bytes", t->what,
 			       (unsigned long long)size);
-	buf_reset(b);
+	if (b->len > 0)
+		return err_set(err, ERR_CORRUPT, "two heads for one entry");
 	if (buf_reserve(b, (size_t)size, err) < 0 || read_all(t, b->data, (size_t)size, err) < 0)
 		return -1;
 	b->len = (size_t)size;
@@ -274,8 +275,10 @@ static int apply_record(struct archive_entry *e, const struct docker_tar_record 
 		return set_pax_id(e, r, archive_entry_set_gid, err);
 	if (strcmp(r->key, "mtime") == 0)
 		return set_time(e, r, err);
-	if (strcmp(r->key, "size") == 0 && docker_tar_has_content(type))
-		return docker_tar_pax_number(r, size, err);
+	uint64_t ignored;
+	if (strcmp(r->key, "size") == 0)
+		return docker_tar_pax_number(r, docker_tar_has_content(type) ? size : &ignored,
+					     err);
 	return 0;
 }
 
@@ -336,6 +339,8 @@ static int read_end(struct docker_tar *t, struct err *err)
 		return -1;
 	if (!docker_tar_is_zero(block))
 		return err_set(err, ERR_CORRUPT, "an entry after the end");
+	if (t->pax.len > 0 || t->long_name.len > 0 || t->long_link.len > 0)
+		return err_set(err, ERR_CORRUPT, "a head without its entry");
 	for (size_t n = 1; n > 0;)
 		if (source_read(t->from, t->skipped, sizeof t->skipped, &n, err) < 0)
 			return -1;

@@ -1,8 +1,10 @@
 """Small seeds for the fuzz targets, made by the programs that are the authors of a format."""
 
+import io
 import json
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
@@ -94,6 +96,39 @@ def http_head():
             "interim": b"HTTP/1.0 100\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"}
 
 
-MAKERS = {"config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
+def docker_frames():
+    """What an exec answers, behind a first byte that says how it is cut."""
+    frames = b"".join(bytes([n, 0, 0, 0, 0, 0, 0, len(text)]) + text
+                      for n, text in ((2, b"17\n"), (1, b"output"), (2, b"words"), (1, b"")))
+    return {"whole": b"\x03" + frames, "cut": b"\x20" + frames[:-3]}
+
+
+def docker_stat():
+    """What a daemon says of a folder, a link and a file in another zone."""
+    said = b'{"name":"%s","size":4096,"mode":%d,"mtime":"%s","linkTarget":"%s"}'
+    return {"folder": said % (b"data", 2147484096, b"2026-11-23T07:55:16.561889122Z", b""),
+            "link": said % (b"l", 134218239, b"2020-09-13T14:26:40+02:00", b"/data/b"),
+            "file": said % (b"f", 420, b"2020-09-13T08:56:40.5-03:30", b"")}
+
+
+def docker_tar():
+    """The formats that a daemon may choose, with long names and times that need more than a head."""
+    seeds = {}
+    for name, form in (("pax", tarfile.PAX_FORMAT), ("gnu", tarfile.GNU_FORMAT)):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w", format=form) as tar:
+            for path, kind, text in (("data", tarfile.DIRTYPE, b""), ("data/f", tarfile.REGTYPE, b"hello"),
+                                     ("data/" + "n" * 200, tarfile.REGTYPE, b"x"),
+                                     ("data/g", tarfile.LNKTYPE, b""), ("data/s", tarfile.SYMTYPE, b"")):
+                entry = tarfile.TarInfo(path)
+                entry.type, entry.size, entry.linkname = kind, len(text), "data/f" if kind in b"12" else ""
+                entry.mtime = 1600000000.5 if name == "pax" else 1600000000
+                tar.addfile(entry, io.BytesIO(text))
+        seeds[name] = made.getvalue()
+    return seeds
+
+
+MAKERS = {"docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
+          "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
           "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head}

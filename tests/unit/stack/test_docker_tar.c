@@ -257,6 +257,17 @@ static void next__lies__corrupt(void **state)
 	assert_int_equal(read_built(t.len, text, sizeof text, &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);
 	t.len = 0;
+	PAX(&t, "10 path=a\n");
+	tar_build_end(&t);
+	assert_int_equal(read_built(t.len, text, sizeof text, &err), -1);
+	assert_string_equal(err.msg, "'/data': a head without its entry");
+	t.len = 0;
+	PAX(&t, "10 path=a\n");
+	PAX(&t, "10 path=b\n");
+	tar_build_file(&t, "f", "");
+	assert_int_equal(read_built(t.len, text, sizeof text, &err), -1);
+	assert_string_equal(err.msg, "'/data': two heads for one entry");
+	t.len = 0;
 	tar_build_room(&t, 512);
 	tar_build_file(&t, "after", "");
 	assert_int_equal(read_built(t.len, text, sizeof text, &err), -1);
