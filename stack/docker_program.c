@@ -18,13 +18,13 @@ static json_t *strings(const char *const *items, struct err *err)
 		return NULL;
 	}
 	for (; items != NULL && *items != NULL; items++) {
-		json_t *text = json_string(*items);
-		CLEANUP(json_freep) json_t *similar = text == NULL ? json_text_value(*items) : NULL;
+		json_t *text = json_text_value(*items);
 		/* It may be a password: it is not shown, and not sent in another spelling. */
-		if (similar != NULL) {
-			err_set(err, ERR_CONFIG,
-				"an argument or variable is not UTF-8, "
-				"and Docker's API takes nothing else");
+		if (text != NULL && strcmp(json_string_value(text), *items) != 0) {
+			json_decref(text);
+			err_set_message(err, ERR_CONFIG,
+					"an argument or variable is not UTF-8, "
+					"and Docker's API takes nothing else");
 			return NULL;
 		}
 		if (json_push(list, text, err) < 0)
