@@ -69,11 +69,13 @@ static int check_volumes(const struct promote_job *job, const json_t *source, st
 	json_array_foreach(json_object_get(source, "volumes"), i, v)
 	{
 		const char *caution = json_str_or(v, "caution", NULL);
-		if (caution == NULL || job->force)
+		/* What has no place in production is no matter of courage. */
+		bool has_place = json_str_or(v, "of", NULL) != NULL;
+		if (caution == NULL || (has_place && job->force))
 			continue;
 		err_set(err, ERR_FAILED, "volume '%s' is not fit for production: %s",
 			json_str_or(v, "name", "?"), caution);
-		return err_hint(err, "--force promotes it nevertheless.");
+		return has_place ? err_hint(err, "--force promotes it nevertheless.") : -1;
 	}
 	return 0;
 }

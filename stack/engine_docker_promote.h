@@ -117,6 +117,8 @@ int promote_check_mounts(struct engine_docker *e, const json_t *plan, bool undon
 /* Adds "override" to the plan, or says why it can't be done. */
 int promote_fast_plan(struct engine_docker *e, const struct promotion_spec *spec, json_t *plan,
 		      struct err *err) MUST_USE;
+/* Is there a program that can do it? ERR_ABSENT says what to run by hand. */
+int promote_fast_check(struct engine_docker *e, const json_t *plan, struct err *err) MUST_USE;
 /* The override file becomes what the plan says (undo: what it was), and Compose makes the affected
  * services anew. */
 int promote_fast_switch(struct engine_docker *e, const json_t *plan, bool undo, struct err *err)

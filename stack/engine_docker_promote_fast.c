@@ -211,17 +211,6 @@ static int find_files(const json_t *container, const char *folder, const char *o
 		       "the containers don't tell which Compose files they are of");
 }
 
-static int no_compose(const json_t *plan, const char *path, const char *text, struct err *err)
-{
-	(void)plan;
-	err_set(err, ERR_ABSENT,
-		"neither `docker compose` nor `docker-compose` is here, and --fast needs one");
-	return err_hint(err,
-			"By hand: write '%s' with\n%s\nthen run docker compose with all its files "
-			"and -f of that one: up -d --force-recreate.",
-			path, text);
-}
-
 /* What the file will say. *ret NULL: it will not be there. */
 static int next_text(struct engine_docker *e, const struct promotion_spec *spec, const json_t *plan,
 		     const char *now, char **ret, struct err *err)
@@ -289,14 +278,33 @@ int promote_fast_plan(struct engine_docker *e, const struct promotion_spec *spec
 	    read_override(path, &before, err) < 0 ||
 	    next_text(e, spec, plan, before, &after, err) < 0 || find_compose(e, &compose, err) < 0)
 		return -1;
-	if (compose == NULL)
-		return no_compose(plan, path, after != NULL ? after : "", err);
-	if (json_put(o, "compose", json_incref(compose), err) < 0 ||
+	if (json_put(o, "compose", compose != NULL ? json_incref(compose) : json_null(), err) < 0 ||
 	    json_put(o, "folder", json_text_value(folder), err) < 0 ||
 	    json_put(o, "path", json_text_value(path), err) < 0 ||
 	    json_put(o, "before", before != NULL ? json_text_value(before) : json_null(), err) < 0)
 		return -1;
 	return json_put(o, "after", after != NULL ? json_text_value(after) : json_null(), err);
+}
+
+int promote_fast_check(struct engine_docker *e, const json_t *plan, struct err *err)
+{
+	const json_t *o = json_object_get(plan, "override");
+	CLEANUP(strlist_done) struct strlist argv = {0};
+	CLEANUP(buf_done) struct buf b;
+	struct err full = ERR_INIT;
+	if (json_is_array(json_object_get(o, "compose")))
+		return 0;
+	buf_init(&b, ERR_HINT_BYTES);
+	if (compose_argv(e, plan, true, json_is_string(json_object_get(o, "after")), &argv, err) <
+	    0)
+		return -1;
+	for (size_t i = 0; i < argv.count; i++)
+		if (buf_printf(&b, &full, " %s", argv.items[i]) < 0)
+			break;
+	err_set(err, ERR_ABSENT,
+		"neither `docker compose` nor `docker-compose` is here, and --fast needs one");
+	return err_hint(err, "By hand: write '%s' as --dry-run shows it, and run docker compose%s",
+			plan_str(o, "path"), buf_text(&b));
 }
 
 /* ---- switch ---- */

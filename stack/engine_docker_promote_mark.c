@@ -59,7 +59,8 @@ int promote_begin(struct engine_docker *e, const json_t *plan, struct err *err)
 {
 	CLEANUP(freep) char *name = NULL, *text = NULL;
 	json_t *labels;
-	if (check_alone(e, plan, err) < 0 || mark_name(plan, "", &name, err) < 0 ||
+	if ((plan_is_fast(plan) && promote_fast_check(e, plan, err) < 0) ||
+	    check_alone(e, plan, err) < 0 || mark_name(plan, "", &name, err) < 0 ||
 	    json_text(plan, false, &text, err) < 0 ||
 	    promote_labels(e, plan, KIND_PROMOTE, &labels, err) < 0)
 		return -1;
