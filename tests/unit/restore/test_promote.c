@@ -39,7 +39,7 @@ static int fake_plan(struct engine *base, const struct promotion_spec *spec, jso
 	f->fast = spec->fast;
 	strncpy(f->run_text, json_str_or(spec->source, "run", ""), sizeof f->run_text - 1);
 	f->run = f->run_text;
-	*ret = json_pack("{s:s, s:s, s:O, s:[]}", "id", spec->id, "source", f->run_text, "backup",
+	*ret = json_pack("{s:s, s:s, s:O?, s:[]}", "id", spec->id, "source", f->run_text, "backup",
 			 json_object_get(spec->source, "backup"), "volumes");
 	return *ret != NULL ? 0 : -1;
 }
