@@ -10,29 +10,33 @@ enum { TERM_MS = 3000, KILL_MS = 2000, PID_MS = 2000 };
 
 #define SHELL "/bin/sh"
 
-static json_t *strings(const char *const *items, struct err *err)
+/* It may be a password: it is not shown, and not sent in another spelling. */
+static int not_a_string(const char *text, struct err *err)
+{
+	CLEANUP(json_freep) json_t *similar = json_text_value(text);
+	if (similar == NULL || strcmp(json_string_value(similar), text) == 0)
+		return err_nomem(err, "JSON");
+	return err_set(err, ERR_CONFIG,
+		       "an argument or variable is not UTF-8, "
+		       "and Docker's API takes nothing else");
+}
+
+/* Of a NULL-terminated array, or of nothing. */
+static int strings(const char *const *items, json_t **ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *list = json_array();
-	if (list == NULL) {
-		err_nomem(err, "JSON");
-		return NULL;
-	}
+	if (list == NULL)
+		return err_nomem(err, "JSON");
 	for (; items != NULL && *items != NULL; items++) {
-		json_t *text = json_text_value(*items);
-		/* It may be a password: it is not shown, and not sent in another spelling. */
-		if (text != NULL && strcmp(json_string_value(text), *items) != 0) {
-			json_decref(text);
-			err_set_message(err, ERR_CONFIG,
-					"an argument or variable is not UTF-8, "
-					"and Docker's API takes nothing else");
-			return NULL;
-		}
+		json_t *text = json_string(*items);
+		if (text == NULL)
+			return not_a_string(*items, err);
 		if (json_push(list, text, err) < 0)
-			return NULL;
+			return -1;
 	}
-	json_t *made = list;
+	*ret = list;
 	list = NULL;
-	return made;
+	return 0;
 }
 
 /* ---- starting ---- */
@@ -55,11 +59,9 @@ static int command(struct docker_program *p, const char *const *argv, json_t **r
 {
 	static const char *const shell[] = {SHELL, "-c", "echo \"$$\" >&2; exec \"$@\"", "sh",
 					    NULL};
-	CLEANUP(json_freep) json_t *all = strings(p->expects_pid ? shell : NULL, err);
-	if (all == NULL)
-		return -1;
-	CLEANUP(json_freep) json_t *own = strings(argv, err);
-	if (own == NULL)
+	CLEANUP(json_freep) json_t *all = NULL;
+	CLEANUP(json_freep) json_t *own = NULL;
+	if (strings(p->expects_pid ? shell : NULL, &all, err) < 0 || strings(argv, &own, err) < 0)
 		return -1;
 	if (json_array_extend(all, own) < 0)
 		return err_nomem(err, "JSON");
@@ -84,12 +86,13 @@ static int create_exec(struct docker *d, const char *container, json_t *cmd, con
 	    json_put(body, "Tty", json_false(), err) < 0 ||
 	    json_put(body, "Cmd", json_incref(c), err) < 0)
 		return -1;
-	if (env != NULL) {
-		json_t *list = strings(env, err);
-		if (list == NULL || json_put(body, "Env", list, err) < 0)
-			return -1;
-	}
-	if (user != NULL && json_put(body, "User", json_text_value(user), err) < 0)
+	json_t *list = NULL;
+	if (env != NULL && (strings(env, &list, err) < 0 || json_put(body, "Env", list, err) < 0))
+		return -1;
+	json_t *name = user != NULL ? json_string(user) : NULL;
+	if (user != NULL && name == NULL)
+		return not_a_string(user, err);
+	if (name != NULL && json_put(body, "User", name, err) < 0)
 		return -1;
 	if (docker_post(d, body, &answer, err, "/containers/%s/exec", container) < 0) {
 		/* 409: it is stopped, or paused. */
@@ -412,15 +415,12 @@ static int signal_program(struct docker_program *p, const char *name, struct err
 	snprintf(pid, sizeof pid, "%ld", p->pid);
 	const char *const argv[] = {SHELL, "-c", "kill \"-$1\" \"$2\"", "sh", name, pid, NULL};
 	CLEANUP(freep) char *id = NULL;
-	json_t *cmd = strings(argv, err);
+	json_t *cmd = NULL;
 	CLEANUP(json_freep) json_t *body = json_pack("{s:b,s:b}", "Detach", 1, "Tty", 0);
-	if (cmd == NULL)
-		return -1;
-	if (body == NULL) {
-		json_decref(cmd);
+	if (body == NULL)
 		return err_nomem(err, "JSON");
-	}
-	if (create_exec(p->docker, p->container, cmd, NULL, p->user, false, &id, err) < 0)
+	if (strings(argv, &cmd, err) < 0 ||
+	    create_exec(p->docker, p->container, cmd, NULL, p->user, false, &id, err) < 0)
 		return -1;
 	return docker_post(p->docker, body, NULL, err, "/exec/%s/start", id);
 }
