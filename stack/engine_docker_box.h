@@ -7,6 +7,10 @@
 
 /* ---- engine_docker_spec.c ---- */
 
+/* docker_post for what is made: not cancelled half-way. The daemon would go on making it, and it
+ * would be there after all was removed. */
+int docker_make(struct engine_docker *e, const char *path, const json_t *body, json_t **ret,
+		struct err *err) MUST_USE;
 /* Creates it as "lifeboat-<run id>-NAME"; NULL: the daemon chooses. *ret is its id, new. */
 int docker_container_create(struct engine_docker *e, const json_t *spec, const char *name,
 			    char **ret, struct err *err) MUST_USE;

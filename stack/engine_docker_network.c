@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "stack/engine_docker_box.h"
 
-enum { TRIES = 5, SUBNET_BITS_MAX = 28 };
+enum { TRIES = 5, SUBNET_BITS_MAX = 28, DROP_TRIES = 2 };
 
 int docker_network_name(const struct engine_docker *e, char **ret, struct err *err)
 {
@@ -41,7 +41,7 @@ static int create(struct engine_docker *e, const char *name, const char *subnet,
 	    (subnet != NULL &&
 	     json_put(body, "IPAM", json_pack("{s:[{s:s}]}", "Config", "Subnet", subnet), err) <
 		 0) ||
-	    docker_post(e->d, body, &answer, err, "/networks/create") < 0)
+	    docker_make(e, "/networks/create", body, &answer, err) < 0)
 		return -1;
 	if (json_get_str(answer, "Id", &id, err) < 0)
 		return err_wrap(err, "the daemon's answer to a new network");
@@ -50,9 +50,13 @@ static int create(struct engine_docker *e, const char *name, const char *subnet,
 
 static int drop(struct engine_docker *e, const char *id, struct err *err)
 {
+	int rc = -1;
 	cancel_hold();
-	int rc = docker_delete(e->d, err, "/networks/%s", id);
+	for (int i = 0; i < DROP_TRIES && rc < 0; i++)
+		rc = docker_delete(e->d, err, "/networks/%s", id);
 	cancel_release();
+	if (rc == 0)
+		err_clear(err);
 	return rc;
 }
 
@@ -114,6 +118,7 @@ static int make(struct engine_docker *e, const char *name, struct err *err)
 			return -1;
 		struct err why = ERR_INIT;
 		int rc = subnet_of(e, first, &subnet, err);
+		/* What went wrong first is what counts. */
 		if (drop(e, first, rc < 0 ? &why : err) < 0 || rc < 0 ||
 		    parse_subnet(e, subnet, err) < 0)
 			return -1;

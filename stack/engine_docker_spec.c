@@ -71,17 +71,29 @@ int docker_container_spec(struct engine_docker *e, const char *kind,
 
 /* ---- containers ---- */
 
+int docker_make(struct engine_docker *e, const char *path, const json_t *body, json_t **ret,
+		struct err *err)
+{
+	if (cancel_check(err) < 0)
+		return -1;
+	cancel_hold();
+	int rc = docker_post(e->d, body, ret, err, "%s", path);
+	cancel_release();
+	return rc;
+}
+
 int docker_container_create(struct engine_docker *e, const json_t *spec, const char *name,
 			    char **ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *answer = NULL;
-	CLEANUP(freep) char *query = NULL;
+	CLEANUP(freep) char *path = NULL;
 	const char *id;
-	int rc = name != NULL ? str_printf(&query, err, "?name=lifeboat-%s-%s", e->run_id, name)
-			      : str_dup("", &query, err);
+	int rc = name != NULL ? str_printf(&path, err, "/containers/create?name=lifeboat-%s-%s",
+					   e->run_id, name)
+			      : str_dup("/containers/create", &path, err);
 	if (rc < 0)
 		return -1;
-	if (docker_post(e->d, spec, &answer, err, "/containers/create%s", query) < 0) {
+	if (docker_make(e, path, spec, &answer, err) < 0) {
 		err_wrap(err, "a container of image '%s'", json_str_or(spec, "Image", ""));
 		return err->code == ERR_EXISTS ? err_hint(err, "Remove that container first.") : -1;
 	}

@@ -178,7 +178,7 @@ static int make_volume(struct engine_docker *e, const struct docker_volume *v,
 	    put_spec(labels, v->component, spec, err) < 0 ||
 	    json_put(body, "Name", json_string(name), err) < 0 ||
 	    json_put(body, "Driver", json_string("local"), err) < 0 ||
-	    docker_post(e->d, body, &answer, err, "/volumes/create") < 0)
+	    docker_make(e, "/volumes/create", body, &answer, err) < 0)
 		return err_wrap(err, "volume '%s'", name);
 	/* Somebody else's, made since it was asked for. */
 	if (strcmp(json_str_or(json_object_get(answer, "Labels"), LABEL_NONCE, ""), nonce) != 0)
