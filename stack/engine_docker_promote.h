@@ -2,7 +2,8 @@
  * Promotion in the docker engine, shared by its own files.
  *
  *  engine_docker_promote.c        what there is to move to; the steps; old volumes
- *  engine_docker_promote_plan.c   who uses production's volumes; what would happen
+ *  engine_docker_promote_plan.c   what would happen
+ *  engine_docker_promote_users.c  who uses production's volumes, in the order of their stop
  *  engine_docker_promote_mark.c   the marks, and undoing what a dead promotion left
  *  engine_docker_promote_copy.c   contents of one volume into another, by a helper container
  *  engine_docker_promote_serve.c  stopping, starting, waiting for health
@@ -67,6 +68,13 @@ static inline bool plan_is_fast(const json_t *plan)
 
 int promote_plan(struct engine *e, const struct promotion_spec *spec, json_t **ret, struct err *err)
     MUST_USE;
+
+/* ---- engine_docker_promote_users.c ---- */
+
+/* Fills "services" and "servers" of a plan that has its volumes. ERR_EXISTS: somebody else uses
+ * one. */
+int promote_plan_users(struct engine_docker *e, const json_t *containers, json_t *plan,
+		       struct err *err) MUST_USE;
 /* All containers there are, as /containers/json tells them. New. */
 int promote_containers(struct engine_docker *e, json_t **ret, struct err *err) MUST_USE;
 bool promote_mounts(const json_t *container, const char *volume);
