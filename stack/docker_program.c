@@ -6,7 +6,7 @@
 #include <time.h>
 
 /* A program that is left alone goes on: it is asked to end, and then made to. */
-enum { TERM_MS = 3000, KILL_MS = 2000, PID_MS = 2000 };
+enum { TERM_MS = 5000, KILL_MS = 5000, PID_MS = 5000 };
 
 #define SHELL "/bin/sh"
 
