@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "tests/support/docker_case.h"
 
@@ -223,6 +224,42 @@ static void source__container_is_gone_at_the_end__failed(void **state)
 			   "how 'pg_dump' in container 'db' ended is not known: "
 			   "No such exec instance: e1 (HTTP status 404)");
 	docker_case_stop(&c);
+}
+
+static void source__daemon_goes_away__unreachable_or_cut(void **state)
+{
+	(void)state;
+	/* Between two frames, and inside of one. */
+	static const struct {
+		const char *frames;
+		size_t len;
+		enum err_code code;
+		const char *message;
+	} said[] = {
+	    {BYTES(PID_17 OUT_HI), ERR_UNREACHABLE,
+	     "how 'pg_dump' in container 'db' ended is not known: "},
+	    {BYTES(PID_17 "\1\0\0\0\0\0\0\5hi"), ERR_CORRUPT,
+	     "output of 'pg_dump' in container 'db': the connection ended inside a frame"},
+	};
+	for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+		struct docker_case c;
+		struct source *s = NULL;
+		char text[64];
+		size_t n;
+		docker_case_begin(&c);
+		/* It closes each connection, so that none is left for the last question. */
+		docker_case_is(&c, "sh", false);
+		docker_case_json(&c, 201, "{\"Id\":\"e1\"}")->then = FAKE_CLOSE;
+		docker_case_frames(&c, said[i].frames, said[i].len, FAKE_CLOSE);
+		docker_case_open(&c);
+		assert_int_equal(docker_exec_source(c.d, &dump, &s, &c.err), 0);
+		unlink(docker_case_socket(&c));
+		assert_int_equal(source_read_full(s, (uint8_t *)text, sizeof text, &n, &c.err), -1);
+		assert_int_equal(c.err.code, said[i].code);
+		assert_non_null(strstr(c.err.msg, said[i].message));
+		source_free(s);
+		docker_case_stop(&c);
+	}
 }
 
 static void source__silent_too_long__timeout_and_it_is_stopped(void **state)
@@ -531,6 +568,7 @@ int main(void)
 	    cmocka_unit_test(source__cannot_start__the_daemons_reason),
 	    cmocka_unit_test(source__frames_are_cut_or_wrong__corrupt),
 	    cmocka_unit_test(source__container_is_gone_at_the_end__failed),
+	    cmocka_unit_test(source__daemon_goes_away__unreachable_or_cut),
 	    cmocka_unit_test(source__silent_too_long__timeout_and_it_is_stopped),
 	    cmocka_unit_test(source__freed_after_its_program_ended__nothing_is_killed),
 	    cmocka_unit_test(source__secrets_that_are_not_utf8__refused_without_being_shown),

@@ -164,6 +164,25 @@ static void read__a_tar_that_is_cut__failed(void **state)
 	}
 }
 
+/* The connection breaks: HTTP itself knows that something is missing. */
+static void read__daemon_goes_away__no_end(void **state)
+{
+	(void)state;
+	struct docker_case c;
+	struct seen s = {.reads = true};
+	docker_case_begin(&c);
+	docker_case_is(&c, "data", true);
+	build_data("data");
+	struct fake_reply *r = docker_case_tar(&c, t.bytes, t.len);
+	r->len -= 7 + 1024; /* the last chunk and the end of the archive */
+	r->then = FAKE_CLOSE;
+	docker_case_open(&c);
+	assert_int_equal(docker_tree_read(c.d, "db", "/data", see, &s, &c.err), -1);
+	assert_non_null(strstr(c.err.msg, "/v1.41/containers/db/archive"));
+	assert_int_not_equal(c.err.code, ERR_NONE);
+	docker_case_stop(&c);
+}
+
 static void read__what_is_no_folder__failed(void **state)
 {
 	(void)state;
@@ -540,6 +559,7 @@ int main(void)
 	    cmocka_unit_test(read__links_in_a_circle__failed),
 	    cmocka_unit_test(read__archives_that_lie__corrupt),
 	    cmocka_unit_test(read__a_tar_that_is_cut__failed),
+	    cmocka_unit_test(read__daemon_goes_away__no_end),
 	    cmocka_unit_test(read__what_is_no_folder__failed),
 	    cmocka_unit_test(file__a_regular_one__content_and_entry),
 	    cmocka_unit_test(file__a_folder__failed),
