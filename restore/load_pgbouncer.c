@@ -15,6 +15,48 @@ static const char *volume_of(const json_t *section)
 	return json_str_or(section, "volume", "pgbouncer_data");
 }
 
+/* Major and minor version of "PgBouncer 1.18.0" as one number; 0: it says none. */
+static unsigned long version_in(const char *text)
+{
+	static const char name[] = "PgBouncer ";
+	char *end;
+	if (strncmp(text, name, sizeof name - 1) != 0)
+		return 0;
+	unsigned long major = strtoul(text + sizeof name - 1, &end, 10);
+	unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	return minor < 1000 ? major * 1000 + minor : 0;
+}
+
+/* An older PgBouncer does not start on a configuration that says what it does not know. */
+static int plan_version(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
+{
+	const char *argv[] = {"--version", NULL};
+	struct tool t = {.component = "pgbouncer",
+			 .name = "pgbouncer",
+			 .argv = argv,
+			 .sandbox = true,
+			 .idle_ms = 20000};
+	struct err why = ERR_INIT;
+	const char *wrote = json_str_or(json_object_get(section, "server"), "version", "");
+	struct buf out;
+	buf_init(&out, 4096);
+	int rc = 0;
+	if (engine_tool_run(sb->job->engine, &t, &out, deadline_in(20000), &why) < 0) {
+		rc = plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint);
+	} else {
+		const char *here = buf_text(&out);
+		unsigned long version = version_in(here);
+		if (version != 0 && version < version_in(wrote))
+			rc = plan_obstacle(plan, err,
+					   "%.*s is older than the %s that the configuration is "
+					   "of, and may not know all that it says: restore with %s "
+					   "or newer",
+					   (int)strcspn(here, "\r\n"), here, wrote, wrote);
+	}
+	buf_done(&out);
+	return rc;
+}
+
 static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
 	struct tool t = {.component = "pgbouncer", .name = "pgbouncer", .sandbox = true};
@@ -23,9 +65,13 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 	bool adopted;
 	if (sandbox_adopt(sb, "pgbouncer", section, plan, &adopted, err) < 0)
 		return -1;
-	if (adopted && engine_tool_find(sb->job->engine, &t, &where, &why) < 0 &&
-	    plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint) < 0)
+	if (adopted && engine_tool_find(sb->job->engine, &t, &where, &why) < 0) {
+		if (plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint) <
+		    0)
+			return -1;
+	} else if (adopted && plan_version(sb, section, plan, err) < 0) {
 		return -1;
+	}
 	return plan_volume(sb, plan, "pgbouncer", volume_of(section), err);
 }
 

@@ -64,24 +64,30 @@ int load_postgres_env(struct sandbox *sb, const json_t *section, struct strlist 
 
 /* ---- plan ---- */
 
-static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
+/* The first that is missing stands for all: they come from one package. */
+static int plan_tools(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
 	static const char *const tools[] = {"postgres", "initdb", "pg_restore", "pg_dump"};
-	bool adopted;
-	if (sandbox_adopt(sb, "postgres", section, plan, &adopted, err) < 0)
-		return -1;
-	for (size_t i = 0; adopted && i < sizeof tools / sizeof *tools; i++) {
+	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
 		struct tool t = {.component = "postgres",
 				 .major = major_of(section),
 				 .name = tools[i],
 				 .sandbox = true};
 		CLEANUP(freep) char *where = NULL;
 		struct err why = ERR_INIT;
-		if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0 &&
-		    plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "", why.hint) <
-			0)
-			return -1;
+		if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0)
+			return plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "",
+					     why.hint);
 	}
+	return 0;
+}
+
+static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
+{
+	bool adopted;
+	if (sandbox_adopt(sb, "postgres", section, plan, &adopted, err) < 0 ||
+	    (adopted && plan_tools(sb, section, plan, err) < 0))
+		return -1;
 	size_t i;
 	json_t *db;
 	bool found = sb->job->database == NULL;

@@ -69,6 +69,7 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 	bool valkey = false;
 	struct err why = ERR_INIT;
 	const char *magic = json_str_or(json_object_get(section, "rdb"), "magic", "");
+	const json_t *server = json_object_get(section, "server");
 	bool adopted;
 	if (sandbox_adopt(sb, "redis", section, plan, &adopted, err) < 0)
 		return -1;
@@ -81,18 +82,22 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 	} else {
 		const char *refusal = rdb_load_refusal(magic, version, valkey);
 		if (refusal != NULL &&
-		    plan_obstacle(plan, err, "redis %s: %s", version, refusal) < 0)
+		    plan_obstacle(plan, err, "%s %s can't load this dump of %s %s: %s",
+				  valkey ? "Valkey" : "Redis", version,
+				  strcmp(json_str_or(server, "server", ""), "valkey") == 0
+				      ? "Valkey"
+				      : "Redis",
+				  json_str_or(server, "version", "?"), refusal) < 0)
 			return -1;
 	}
 	/* Redis 7 moves the one file of Redis 6 into a folder that Redis 6 does not look into: what
-	 * this machine's server had checked, production's would no longer find. */
+	 * the newer server had checked, production's would no longer find. */
 	if (has_aof(section) && strtoul(version, NULL, 10) >= 7 &&
-	    json_u64_or(json_object_get(section, "server"), "major", 7) < 7 &&
+	    json_u64_or(server, "major", 7) < 7 &&
 	    plan_obstacle(plan, err,
-			  "production's Redis %s keeps its append-only file where the Redis %s of "
-			  "this machine would move it away from: install the same major version",
-			  json_str_or(json_object_get(section, "server"), "version", "?"),
-			  version) < 0)
+			  "production's Redis %s keeps its append-only file where the Redis %s "
+			  "to restore with would move it away from: use the same major version",
+			  json_str_or(server, "version", "?"), version) < 0)
 		return -1;
 	sb->expected_bytes += json_u64_or(json_object_get(section, "rdb"), "bytes", 0);
 	return plan_volume(sb, plan, "redis", volume_of(section), err);

@@ -166,6 +166,39 @@ static int ask_version(struct engine_docker *e, const json_t *container, const c
 	return rc;
 }
 
+/* What a message calls the image of a container: helpers are made by its id, which tells nobody
+ * anything. */
+static const char *image_name(const struct engine_docker *e, const json_t *container,
+			      const struct tool *t)
+{
+	const char *name = NULL;
+	for (size_t i = 0; t->sandbox && i < e->service_count; i++)
+		if (strcmp(e->services[i].component, t->component) == 0)
+			name = e->services[i].image;
+	for (size_t i = 0; name == NULL && t->sandbox && i < e->component_count; i++)
+		if (strcmp(e->components[i].name, t->component) == 0)
+			name = json_str_or(e->components[i].runtime, "image", NULL);
+	return name != NULL ? name : json_str_or(json_object_get(container, "Config"), "Image", "");
+}
+
+/* Backups go into the major version that they were taken of, and into no other: an older server
+ * does not know what a newer one's dump says, and settings, data folder and proof of a newer one
+ * are not those of the backup. */
+static int wrong_version(const char *image, const struct tool *t, unsigned major, struct err *err)
+{
+	if (!t->sandbox)
+		return err_set(err, ERR_ABSENT,
+			       "image '%s' has %s of PostgreSQL %u, and %u is needed", image,
+			       t->name, major, t->major);
+	bool older = major < t->major;
+	err_set(err, ERR_ABSENT, "image '%s' has PostgreSQL %u, %s than the backup's %u; %s", image,
+		major, older ? "older" : "newer", t->major,
+		older ? "nothing is restored from newer to older"
+		      : "a restore does not change the major version");
+	return err_hint(err, "Restore with an image of PostgreSQL %u (--image %s=IMAGE)%s.",
+			t->major, t->component, older ? "" : ", and upgrade what was restored");
+}
+
 /* PostgreSQL's tools and data must be of the very version. The official images say theirs. */
 static int check_version(struct engine_docker *e, const json_t *container, const struct tool *t,
 			 const char *path, struct err *err)
@@ -178,9 +211,7 @@ static int check_version(struct engine_docker *e, const json_t *container, const
 		return err_wrap(err, "version of '%s'", path);
 	if (major == t->major)
 		return 0;
-	return err_set(err, ERR_ABSENT, "image '%s' has %s of PostgreSQL %u, and %u is needed",
-		       json_str_or(json_object_get(container, "Config"), "Image", ""), t->name,
-		       major, t->major);
+	return wrong_version(image_name(e, container, t), t, major, err);
 }
 
 /* ---- what is known ---- */
@@ -234,8 +265,7 @@ int docker_program_find(struct engine_docker *e, const json_t *container, const 
 	const char *found = path != NULL ? path : wrapper;
 	if (found == NULL)
 		return err_set(err, ERR_ABSENT, "%s is not in image '%s' of '%s'", t->name,
-			       json_str_or(json_object_get(container, "Config"), "Image", image),
-			       t->component);
+			       image_name(e, container, t), t->component);
 	if ((!versioned && check_version(e, container, t, found, err) < 0) ||
 	    key_of(where, t, &key, err) < 0 ||
 	    strlist_pushf(&e->found, err, "%s%s", key, found) < 0)

@@ -214,7 +214,7 @@ static int sandbox_find(struct engine_docker *e, const struct tool *t, char **re
 	if (rc == 0)
 		rc = docker_program_find(e, container, t, ret, err);
 	docker_helper_done(&helper);
-	if (rc < 0 && err->code == ERR_ABSENT)
+	if (rc < 0 && err->code == ERR_ABSENT && err->hint[0] == '\0')
 		err_hint(err, "Restore with an image that has it: --image %s=IMAGE", t->component);
 	return rc;
 }
