@@ -157,23 +157,35 @@ static int archive_url(struct docker *d, const char *container, const char *path
 	return rc;
 }
 
+/* An answer to HEAD has no body, so no reason either: GET has. */
+static int ask_why(struct docker *d, const char *container, const char *path,
+		   const struct http_response *head, struct err *err)
+{
+	CLEANUP(source_freep) struct source *s = NULL;
+	struct err why = ERR_INIT;
+	if (docker_archive_raw(d, container, path, &s, &why) == 0 &&
+	    docker_judge(NULL, head, &why) == 0)
+		return err_set(err, ERR_FAILED, "Docker does not describe '%s'", path);
+	*err = why;
+	/* As the system has it: there is nothing below a file. */
+	if (strstr(err->msg, "not a directory") != NULL)
+		err->code = ERR_ABSENT;
+	return err_wrap(err, "'%s' in container '%s'", path, container);
+}
+
 int docker_stat(struct docker *d, const char *container, const char *path,
 		struct archive_entry **ret, char **ret_link, struct err *err)
 {
 	CLEANUP(freep) char *url = NULL;
 	CLEANUP(http_response_done) struct http_response answer = {0};
-	struct err why = ERR_INIT;
 	if (archive_url(d, container, path, &url, err) < 0 ||
 	    docker_ask(d, "HEAD", url, NULL, DOCKER_IDLE_MS, &answer, err) < 0)
 		return -1;
-	/* An answer to HEAD has no body, so no reason either. */
 	if (answer.status == 404)
 		return err_set(err, ERR_ABSENT, "there is no '%s' in container '%s'", path,
 			       container);
-	if (docker_judge(NULL, &answer, &why) < 0) {
-		*err = why;
-		return err_wrap(err, "'%s' in container '%s'", path, container);
-	}
+	if (answer.status != 200)
+		return ask_why(d, container, path, &answer, err);
 	const char *header = http_header(&answer, "X-Docker-Container-Path-Stat");
 	if (header == NULL)
 		return err_set(err, ERR_CORRUPT, "Docker does not describe '%s'", path);

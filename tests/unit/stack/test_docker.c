@@ -359,10 +359,23 @@ static void stat__no_such_path__absent(void **state)
 	docker_case_begin(&c);
 	docker_case_reply(&c, "HTTP/1.1 404 Not Found\r\nContent-Length: 20\r\n\r\n", "", 0);
 	docker_case_reply(&c, "HTTP/1.1 500 Oh\r\n\r\n", "", 0)->then = FAKE_CLOSE;
+	docker_case_json(&c, 500, "{\"message\":\"too many levels of symbolic links\"}");
+	docker_case_reply(&c, "HTTP/1.1 500 Oh\r\n\r\n", "", 0)->then = FAKE_CLOSE;
+	docker_case_json(&c, 500, "{\"message\":\"lstat /f/x: not a directory\"}");
+	docker_case_reply(&c, "HTTP/1.1 500 Oh\r\n\r\n", "", 0)->then = FAKE_CLOSE;
+	docker_case_tar(&c, "x", 1);
 	docker_case_reply(&c, "HTTP/1.1 200 OK\r\n\r\n", "", 0);
 	docker_case_open(&c);
 	assert_int_equal(docker_stat(c.d, "box", "/nope", &e, NULL, &c.err), -1);
 	docker_case_failed(&c, ERR_ABSENT, "there is no '/nope' in container 'box'");
+	assert_int_equal(docker_stat(c.d, "box", "/nope", &e, NULL, &c.err), -1);
+	docker_case_failed(&c, ERR_FAILED,
+			   "'/nope' in container 'box': too many levels of symbolic links "
+			   "(HTTP status 500)");
+	assert_int_equal(docker_stat(c.d, "box", "/f/x", &e, NULL, &c.err), -1);
+	docker_case_failed(&c, ERR_ABSENT,
+			   "'/f/x' in container 'box': lstat /f/x: not a directory "
+			   "(HTTP status 500)");
 	assert_int_equal(docker_stat(c.d, "box", "/nope", &e, NULL, &c.err), -1);
 	docker_case_failed(&c, ERR_FAILED,
 			   "'/nope' in container 'box': Docker gave no reason (HTTP status 500)");
