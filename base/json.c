@@ -8,11 +8,14 @@
  * no room for, reading and writing. Whoever reads "corrupt" may throw a good backup away, so its
  * allocations are watched. */
 static _Thread_local bool out_of_memory;
+/* Its reader forgets that it had no room for a long word, and writes beyond its end as soon as
+ * there is memory again: until the end of the text there is none then. */
+static _Thread_local bool reading;
 static pthread_once_t watched = PTHREAD_ONCE_INIT;
 
 static void *watched_malloc(size_t bytes)
 {
-	void *p = malloc(bytes);
+	void *p = reading && out_of_memory ? NULL : malloc(bytes);
 	if (p == NULL)
 		out_of_memory = true;
 	return p;
@@ -35,7 +38,9 @@ int json_parse(const char *text, size_t len, json_t **ret, struct err *err)
 		return err_set(err, ERR_LIMIT, "JSON of %zu bytes is too large", len);
 	json_error_t why;
 	begin_watching();
+	reading = true;
 	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	reading = false;
 	if (out_of_memory) {
 		json_decref(j);
 		return err_nomem(err, "JSON");

@@ -67,25 +67,37 @@ static bool user_number(const json_t *row, size_t column, unsigned *ret)
 	return true;
 }
 
-static bool user_of_process(struct engine_docker *e, const char *component, const char *id,
-			    unsigned *ret_uid, unsigned *ret_gid)
+/* Something else may be tried after this one. */
+static bool may_go_on(const struct err *err)
+{
+	return err->code != ERR_NOMEM && err->code != ERR_CANCELLED;
+}
+
+/* *ret: is it known? */
+static int user_of_process(struct engine_docker *e, const char *component, const char *id,
+			   unsigned *ret_uid, unsigned *ret_gid, bool *ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *top = NULL;
 	struct err why = ERR_INIT;
 	size_t i;
 	json_t *row;
+	*ret = false;
 	if (docker_get(e->d, &top, &why, "/containers/%s/top?ps_args=-eo%%20pid,uid,gid,comm", id) <
 	    0) {
 		log_debug("user of '%s': %s", component, why.msg);
-		return false;
+		if (!may_go_on(&why))
+			*err = why;
+		return may_go_on(&why) ? 0 : -1;
 	}
 	json_array_foreach(json_object_get(top, "Processes"), i, row)
 	{
 		const char *command = json_string_value(json_array_get(row, 3));
-		if (command != NULL && is_server(component, command))
-			return user_number(row, 1, ret_uid) && user_number(row, 2, ret_gid);
+		if (command == NULL || !is_server(component, command))
+			continue;
+		*ret = user_number(row, 1, ret_uid) && user_number(row, 2, ret_gid);
+		break;
 	}
-	return false;
+	return 0;
 }
 
 /* Where a server has its data, as far as that can be told from outside. */
@@ -121,10 +133,18 @@ static int put_user(struct engine_docker *e, const char *component, const json_t
 {
 	struct err why = ERR_INIT;
 	unsigned uid = 0, gid = 0;
+	bool known;
 	const char *id = json_str_or(container, "Id", "");
-	if (!user_of_process(e, component, id, &uid, &gid) &&
-	    docker_owner(e, id, data_folder(component, container), &uid, &gid, &why) < 0)
+	if (user_of_process(e, component, id, &uid, &gid, &known, err) < 0)
+		return -1;
+	if (!known &&
+	    docker_owner(e, id, data_folder(component, container), &uid, &gid, &why) < 0) {
+		if (!may_go_on(&why)) {
+			*err = why;
+			return -1;
+		}
 		user_of_config(json_object_get(container, "Config"), &uid, &gid);
+	}
 	if (json_put(to, "uid", json_integer((json_int_t)uid), err) < 0)
 		return -1;
 	return json_put(to, "gid", json_integer((json_int_t)gid), err);
@@ -296,7 +316,9 @@ static int describe_user(struct engine_docker *e, const json_t *listed, const ch
 		return -1;
 	if (docker_owner(e, id, destination, &uid, &gid, &why) < 0) {
 		log_debug("volume at '%s': %s", destination, why.msg);
-		return cancel_check(err);
+		if (!may_go_on(&why))
+			*err = why;
+		return may_go_on(&why) ? 0 : -1;
 	}
 	if (json_put(to, "uid", json_integer((json_int_t)uid), err) < 0)
 		return -1;
