@@ -38,12 +38,14 @@ static int put_mount(json_t *mounts, const char *volume, const char *target, boo
 static int helper_spec(struct engine_docker *e, const json_t *plan, const char *script,
 		       json_t **ret, json_t **ret_mounts, struct err *err)
 {
-	json_t *labels;
-	if (promote_labels(e, plan, "helper", &labels, err) < 0)
+	CLEANUP(json_freep) json_t *labels = run_labels(e, "helper", NULL, err);
+	/* As a helper of this run it is swept when we die, whether a mark was made or not. */
+	if (labels == NULL ||
+	    json_put(labels, LABEL_PROMOTION, json_string(plan_str(plan, "id")), err) < 0)
 		return -1;
 	json_t *spec = json_pack(
-	    "{s:s, s:s, s:[s, s], s:[s], s:o, s:b, s:{s:[s]}, s:{s:s, s:{s:s}, s:[]}}", "Image",
-	    plan_str(plan, "image"), "User", "0:0", "Entrypoint", "/bin/sh", "-c", "Cmd", script,
+	    "{s:s, s:s, s:[s, s, s], s:[], s:O, s:b, s:{s:[s]}, s:{s:s, s:{s:s}, s:[]}}", "Image",
+	    plan_str(plan, "image"), "User", "0:0", "Entrypoint", "/bin/sh", "-c", script, "Cmd",
 	    "Labels", labels, "NetworkDisabled", 1, "Healthcheck", "Test", "NONE", "HostConfig",
 	    "NetworkMode", "none", "RestartPolicy", "Name", "no", "Mounts");
 	if (spec == NULL)

@@ -167,11 +167,20 @@ static int print_override(const json_t *names, char **ret, struct err *err)
 	return buf_take(&b, ret, err);
 }
 
-/* What compose.yaml calls a volume of production's. */
-static int key_of(struct engine_docker *e, const char *of, char **ret, struct err *err)
+/* What compose.yaml calls a volume of production's, which may be one that `names`, the file as it
+ * is, put in its place. */
+static int key_of(struct engine_docker *e, const json_t *names, const char *of, char **ret,
+		  struct err *err)
 {
 	CLEANUP(json_freep) json_t *v = NULL;
 	size_t len = strlen(e->project);
+	const char *known;
+	json_t *name;
+	json_object_foreach((json_t *)(uintptr_t)names, known, name)
+	{
+		if (strcmp(json_string_value(name), of) == 0)
+			return str_dup(known, ret, err);
+	}
 	if (promote_find_volume(e, of, &v, err) < 0)
 		return -1;
 	const char *key = promote_label(v, COMPOSE_VOLUME);
@@ -236,7 +245,7 @@ static int next_text(struct engine_docker *e, const struct promotion_spec *spec,
 	json_array_foreach(json_object_get(plan, "volumes"), i, pair)
 	{
 		CLEANUP(freep) char *key = NULL;
-		if (key_of(e, plan_str(pair, "of"), &key, err) < 0 ||
+		if (key_of(e, names, plan_str(pair, "of"), &key, err) < 0 ||
 		    json_put(names, key, json_string(plan_str(pair, "from")), err) < 0)
 			return -1;
 	}

@@ -2,73 +2,11 @@
 
 import os
 import pty
-import re
-import signal
 import subprocess
-import tempfile
-import time
 import unittest
-from pathlib import Path
 
-from compose_stack import SERVICES, compose_program
-from docker_case import ComposeCase
-from stack import LIFEBOAT, wait_for
-
-LABEL = "org.lifeboat.kind"
-
-
-class PromoteCase(ComposeCase):
-    """A backup, restored as "one"; then production goes on: the table and the key `later` are not in it."""
-
-    STACK = {"health": "3s"}
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        conf = cls.stack.conf()
-        cls.stack.write_conf(conf + "\n[health]\ninterval = 1\ntimeout = 4\nretries = 3\n")
-        cls.backup = cls.stack.lifeboat("backup", "--json", expect=0).json["id"]
-        cls.stack.lifeboat("restore", "--as", "one", expect=0)
-        cls.go_on()
-
-    @classmethod
-    def go_on(cls):
-        cls.stack.sql_through_pooler("CREATE TABLE later(x int); INSERT INTO later VALUES (1)")
-        cls.stack.redis("SET", "later", "1", database=2)
-
-    # ---- where production is
-
-    def is_later(self):
-        """Does production have what came after the backup? It is read as the application reads it."""
-        tables = self.stack.sql_through_pooler("SELECT count(*) FROM pg_tables WHERE tablename = 'later'")
-        key = self.stack.redis("EXISTS", "later", database=2)
-        self.assertEqual(tables, key.split()[-1], "PostgreSQL and Redis are not of the same time")
-        return tables == "1"
-
-    def volumes(self, kind):
-        return self.docker("volume", "ls", "-q", "--filter", "label=%s=%s" % (LABEL, kind), "--filter",
-                           "label=org.lifeboat.stack=" + self.stack.project).split()
-
-    def befores(self):
-        return sorted(self.volumes("before"))
-
-    def assert_no_marks(self):
-        for kind in ("promote", "promote-saved", "promote-claim", "helper"):
-            self.assertEqual(self.volumes(kind), [])
-        self.assertEqual(self.docker("ps", "-aq", "--filter", "label=org.lifeboat.kind=helper", "--filter",
-                                     "label=org.lifeboat.stack=" + self.stack.project), "")
-
-    def assert_well(self):
-        """All services run on production's own volumes and are healthy; nothing unfinished is left."""
-        self.stack.wait_healthy(seconds=30)
-        for service in SERVICES:
-            self.assertIn(self.stack.volume(service + "_data"), self.stack.mounted(service).values())
-        self.assert_no_marks()
-
-    def assert_old_state(self, befores):
-        self.assert_well()
-        self.assertTrue(self.is_later())
-        self.assertEqual(self.befores(), befores)
+from promote_case import PromoteCase
+from stack import LIFEBOAT
 
 
 class Promote(PromoteCase):
@@ -230,97 +168,6 @@ class Promote(PromoteCase):
                 self.assert_old_state(befores)
 
 
-class Killed(PromoteCase):
-    """kill -9 in each phase: check names it, and the next start brings the old state back."""
-
-    def kill_at(self, fault):
-        result = self.stack.lifeboat("promote", "one", "--yes", env={"LIFEBOAT_FAULT": fault})
-        self.assertEqual(result.code, -signal.SIGKILL, str(result))
-
-    def check_and_start_again(self, befores, start=("prune",)):
-        checked = self.stack.lifeboat("check")
-        self.assert_failed(checked, 1, "production")
-        self.assertRegex(checked.out, r"failed\s+production: promotion '\S+' of production .*cut short")
-        self.stack.lifeboat(*start)
-        self.assert_old_state(befores)
-
-    def test_each_phase(self):
-        for fault in ("promote-begun=kill", "promote-stop=kill@2", "promote-stopped=kill", "promote-save=kill@2",
-                      "promote-saved=kill", "promote-marked=kill", "promote-move=kill@2", "promote-moved=kill",
-                      "promote-start=kill@2", "promote-settled=kill"):
-            with self.subTest(fault):
-                befores = self.befores()
-                self.kill_at(fault)
-                self.check_and_start_again(befores)
-
-    def test_while_it_copies(self):
-        """The helper that copies outlives us for a while: the way back must not race with it."""
-        befores = self.befores()
-        self.docker("run", "--rm", "--network", "none", "-u", "0", "-v", self.stack.volume("redis_data_one") + ":/v",
-                    "--entrypoint", "sh", self.stack.images.redis, "-c", "head -c 600000000 /dev/zero >/v/ballast")
-        try:
-            process = self.stack.start_lifeboat("promote", "one", "--yes")
-            wait_for("production's volume to be written", lambda: self.copies_to("redis_data"), 120, 0.02)
-            process.kill()
-            self.stack.finish(process, ("promote",))
-            self.check_and_start_again(befores)
-        finally:
-            self.docker("run", "--rm", "--network", "none", "-u", "0", "-v", self.stack.volume("redis_data_one") + ":/v",
-                        "--entrypoint", "rm", self.stack.images.redis, "-f", "/v/ballast")
-        self.assertEqual(self.stack.execute("redis", "sh", "-c", "ls /data/ballast 2>&1; true").stdout.count(b"No such"), 1)
-
-    def copies_to(self, volume):
-        for name in self.docker("ps", "-q", "--filter", "label=org.lifeboat.kind=helper", "--filter",
-                                "label=org.lifeboat.stack=" + self.stack.project).split():
-            done = self.docker.run("inspect", name, "--format",
-                                   "{{range .Mounts}}{{.Destination}} {{.Name}};{{end}}", check=False)
-            if "/to %s;" % self.stack.volume(volume) in done.stdout.decode():
-                return True
-        return False
-
-    def test_on_the_way_back_too(self):
-        for fault in ("promote-moved=fail,promote-move-back=kill@2", "promote-moved=fail,promote-undone=kill"):
-            with self.subTest(fault):
-                befores = self.befores()
-                self.kill_at(fault)
-                self.check_and_start_again(befores, start=("promote", "--dry-run"))
-
-    def test_after_the_commit_nothing_comes_back(self):
-        self.kill_at("promote-committed=kill")
-        self.assertFalse(self.is_later())
-        self.stack.lifeboat("prune", expect=0)
-        self.assert_well()
-        self.assertFalse(self.is_later())
-        self.stack.lifeboat("rollback", "--yes", expect=0)
-        self.assertTrue(self.is_later())
-
-    def test_services_that_somebody_started_meanwhile(self):
-        befores = self.befores()
-        self.kill_at("promote-move=kill@3")
-        self.stack.compose("up", "-d")
-        time.sleep(1)
-        self.stack.lifeboat("prune", expect=0)
-        self.assert_old_state(befores)
-
-    def test_two_at_once(self):
-        process = self.stack.start_lifeboat("promote", "one", "--yes", env={"LIFEBOAT_FAULT": "promote-stopped=stop"})
-        try:
-            wait_for("the first one to stand still", lambda: re.search(r"\) T ", open(
-                "/proc/%d/stat" % process.pid, encoding="utf-8").read()), 60, 0.05)
-            self.assert_failed(self.stack.lifeboat("promote", "one", "--yes"), 75, "is under way")
-            # A sweep of others leaves the living alone.
-            self.stack.lifeboat("prune", expect=0)
-        finally:
-            process.send_signal(signal.SIGCONT)
-            done = self.stack.finish(process, ("promote",))
-        self.assertEqual(done.code, 0, str(done))
-        self.stack.lifeboat("rollback", "--yes", expect=0)
-        self.assert_well()
-        self.assertTrue(self.is_later())
-        self.stack.lifeboat("prune", "--volumes", "0", expect=0)
-        self.assertEqual(self.befores(), [])
-
-
 class ServersLeftRunning(PromoteCase):
     def test_servers_of_restore_up_end_with_the_promotion(self):
         self.stack.lifeboat("restore", "--as", "up", "--up", expect=0)
@@ -345,78 +192,6 @@ class ServersLeftRunning(PromoteCase):
         self.assertNotRegex(said, r"(?i)warn|Creating volume \"\S+(postgres|redis|pgbouncer)_data")
         self.assert_well()
         self.assertFalse(self.is_later())
-
-
-class Fast(PromoteCase):
-    """By an override file, with Compose 1.29."""
-
-    VERSION = "1.29"
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        # Lifeboat finds the program in PATH.
-        cls.bin = tempfile.TemporaryDirectory(prefix="lb-compose-")  # pylint: disable=consider-using-with
-        cls.addClassCleanup(cls.bin.cleanup)
-        program = Path(cls.bin.name) / "docker-compose"
-        program.write_text("#!/bin/sh\nexec %s \"$@\"\n" % " ".join(compose_program(cls.VERSION)))
-        program.chmod(0o755)
-        cls.override = cls.stack.folder / "compose.lifeboat.yaml"
-
-    def run_fast(self, *args, expect=0, **env):
-        env.setdefault("PATH", self.bin.name + ":" + os.environ["PATH"])
-        return self.stack.lifeboat(*args, expect=expect, env=env)
-
-    def assert_on(self, suffix):
-        self.stack.wait_healthy(seconds=60)
-        for service in SERVICES:
-            self.assertIn(self.stack.volume(service + "_data" + suffix), self.stack.mounted(service).values())
-        self.assertEqual(self.override.exists(), suffix != "")
-        self.assertEqual(self.is_later(), suffix == "")
-        self.assert_no_marks()
-
-    def test_there_and_back(self):
-        said = self.run_fast("promote", "one", "--yes", "--fast").out
-        self.assertIn("whoever runs Compose without that file falls back to the old data", said)
-        self.assert_on("_one")
-        for line in self.override.read_text().splitlines():
-            self.assertIn(line, said)
-        self.assertEqual(self.befores(), [])
-        self.assertNotRegex(self.stack.compose("-f", "compose.yaml", "-f", "compose.override.yaml", "-f",
-                                               self.override.name, "up", "-d"), r"(?i)recreat")
-        failed = self.run_fast("promote", "one", "--yes", expect=1)
-        self.assertIn("production runs on volume", failed.err)
-        for suffix in ("", "_one", ""):
-            self.run_fast("rollback", "--yes")
-            self.assert_on(suffix)
-
-    def test_killed_on_the_way(self):
-        for fault in ("promote-stopped=kill", "promote-move=kill", "promote-moved=kill", "promote-settled=kill"):
-            with self.subTest(fault):
-                self.run_fast("promote", "one", "--yes", "--fast", expect=-signal.SIGKILL, LIFEBOAT_FAULT=fault)
-                self.run_fast("prune")
-                self.assert_on("")
-
-    def test_a_file_of_somebody_else_is_left_alone(self):
-        self.override.write_text("services: {}\n")
-        self.addCleanup(self.override.unlink)
-        with self.production_untouched():
-            failed = self.run_fast("promote", "one", "--yes", "--fast", expect=1)
-        self.assertIn("exists and is not Lifeboat's", failed.err)
-        self.assertEqual(self.override.read_text(), "services: {}\n")
-
-    def test_without_a_program_nothing_is_begun(self):
-        with self.production_untouched():
-            failed = self.run_fast("promote", "one", "--yes", "--fast", expect=1, PATH="/nonexistent")
-        self.assertIn("--fast needs one", failed.err)
-        self.assertIn("up -d --force-recreate --no-deps", failed.err)
-        self.assertIn("external: true", failed.out)
-        self.assertFalse(self.override.exists())
-
-
-class FastUnderCompose2(Fast):
-    STACK = {"compose": "2", "health": "3s"}
-    VERSION = "2"
 
 
 class PromoteUnderCompose2(PromoteCase):
