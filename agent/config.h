@@ -64,7 +64,8 @@ struct config_pgbouncer {
 
 struct config_volume { /* [volume LABEL] */
 	char *label;
-	char *name; /* default: the label */
+	char *name;         /* default: the label */
+	char *pause, *stop; /* services held still while it is read, or NULL */
 };
 
 struct config_archive {

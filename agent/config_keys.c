@@ -258,6 +258,22 @@ const struct config_key config_keys[] = {
      .offset = AT(volume, name),
      .example = "media",
      .help = "The volume's name. Without it the section's label is the name."},
+    {.section = "volume",
+     .key = "pause",
+     .type = CONFIG_NAME,
+     .offset = AT(volume, pause),
+     .example = "worker",
+     .help =
+	 "docker: a service that is paused while the volume is read, so that its files are of "
+	 "one moment. It goes on afterwards, whatever happens: what a killed backup left paused "
+	 "goes on when the next command that sweeps starts."},
+    {.section = "volume",
+     .key = "stop",
+     .type = CONFIG_NAME,
+     .offset = AT(volume, stop),
+     .example = "worker",
+     .help = "docker: the same, but the service is stopped and started again: for programs whose "
+	     "files are whole only then."},
 
     {.section = "store",
      .key = "url",

@@ -200,7 +200,9 @@ int job_backup(struct job *j, struct backup_job *ret, struct err *err)
 		return -1;
 	for (size_t i = 0; i < c->volume_count; i++)
 		j->volumes[i] = (struct backup_volume){.label = c->volumes[i].label,
-						       .name = c->volumes[i].name};
+						       .name = c->volumes[i].name,
+						       .pause = c->volumes[i].pause,
+						       .stop = c->volumes[i].stop};
 	b.volumes = j->volumes;
 	b.volume_count = c->volume_count;
 	if (find_addresses(j, err) < 0)

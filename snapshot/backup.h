@@ -20,8 +20,9 @@
 #include "storage/store.h"
 
 struct backup_volume {
-	const char *label; /* of its section: "media" */
-	const char *name;  /* of the volume */
+	const char *label;        /* of its section: "media" */
+	const char *name;         /* of the volume */
+	const char *pause, *stop; /* services held still while it is read; NULL: none */
 };
 
 struct backup_job {

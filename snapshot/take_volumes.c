@@ -1,12 +1,23 @@
 /* Plain volumes: uploaded media and the like, as ordinary members with their attributes. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/fault.h"
 #include "snapshot/snapshot.h"
+#include "stack/engine_hold.h"
 #include "stack/tree_digest.h"
 
 static bool is_part(const struct backup_job *job)
 {
 	return job->volume_count > 0;
+}
+
+/* A service that can't be held is to be known before anything is written. */
+static int try_hold(struct snapshot *s, const char *service, struct err *err)
+{
+	CLEANUP(hold_freep) struct hold *held = NULL;
+	return service == NULL
+		   ? 0
+		   : engine_service_hold(s->job->engine, service, HOLD_NOTHING, &held, err);
 }
 
 static int plan(struct snapshot *s, json_t *section, struct err *err)
@@ -24,6 +35,8 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 		if (!exists)
 			return err_set(err, ERR_ABSENT, "there is no volume '%s' ([volume %s])",
 				       name, v->label);
+		if (try_hold(s, v->stop, err) < 0 || try_hold(s, v->pause, err) < 0)
+			return err_wrap(err, "volume '%s'", v->label);
 		item = json_pack("{s:s}", "volume", name);
 		if (json_put(section, v->label, item, err) < 0 ||
 		    engine_volume_describe(s->job->engine, name, &runtime, err) < 0)
@@ -78,14 +91,45 @@ static int take_entry(void *ctx, struct archive_entry *entry, struct source *con
 	return tree_digest_add(&v->digest, own, before, err);
 }
 
+static const struct backup_volume *find_volume(const struct snapshot *s, const char *label)
+{
+	static const struct backup_volume none;
+	for (size_t i = 0; i < s->job->volume_count; i++)
+		if (strcmp(s->job->volumes[i].label, label) == 0)
+			return &s->job->volumes[i];
+	return &none;
+}
+
+static int hold(struct snapshot *s, const char *service, enum hold_how how, struct hold **ret,
+		struct err *err)
+{
+	return service == NULL ? 0 : engine_service_hold(s->job->engine, service, how, ret, err);
+}
+
+/* Services stand still no longer than the reading takes; one that does not go on is an error, for
+ * which a good archive counts nothing. */
+static int read_volume(struct volume *v, const char *name, struct err *err)
+{
+	struct snapshot *s = v->s;
+	const struct backup_volume *with = find_volume(s, v->label);
+	CLEANUP(hold_freep) struct hold *stopped = NULL, *paused = NULL;
+	if (hold(s, with->stop, HOLD_STOP, &stopped, err) < 0 ||
+	    hold(s, with->pause, HOLD_PAUSE, &paused, err) < 0 || fault_point("hold", err) < 0 ||
+	    engine_volume_read(s->job->engine, name, take_entry, v, err) < 0)
+		return -1;
+	if ((paused != NULL && hold_release(paused, err) < 0) ||
+	    (stopped != NULL && hold_release(stopped, err) < 0))
+		return -1;
+	return 0;
+}
+
 static int take_volume(struct snapshot *s, const char *label, json_t *item, struct err *err)
 {
 	CLEANUP(volume_done) struct volume v = {.s = s, .label = label};
 	char digest[ROWS_DIGEST_BYTES];
 	const char *name;
 	s->taking = label;
-	if (json_get_str(item, "volume", &name, err) < 0 ||
-	    engine_volume_read(s->job->engine, name, take_entry, &v, err) < 0)
+	if (json_get_str(item, "volume", &name, err) < 0 || read_volume(&v, name, err) < 0)
 		return -1;
 	rows_digest_hex(&v.digest.sum, digest);
 	if (json_put(item, "files", json_integer((json_int_t)v.digest.sum.rows), err) < 0 ||

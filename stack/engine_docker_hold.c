@@ -6,7 +6,14 @@
 #include "base/log.h"
 #include "stack/engine_docker_sweep.h"
 
-enum { STOP_SLACK_MS = 5000, STOP_POLL_MS = 200, STOP_SECONDS = 10, STOP_SECONDS_MAX = 3600 };
+enum {
+	STOP_SLACK_MS = 5000,
+	STOP_POLL_MS = 200,
+	STOP_SECONDS = 10,
+	STOP_SECONDS_MAX = 3600,
+	PAUSE_TRIES = 10,
+	PAUSE_WAIT_MS = 300
+};
 
 struct held {
 	char *mark, *id, *name;
@@ -87,6 +94,22 @@ static int stop(struct engine_docker *e, const char *id, struct err *err)
 		return 0;
 	*err = why;
 	return -1;
+}
+
+/* A container that forks all the time may escape the freezer once or twice. */
+static int pause_it(struct engine_docker *e, const char *id, struct err *err)
+{
+	for (int tries = 1;; tries++) {
+		struct err why = ERR_INIT;
+		if (docker_post(e->d, NULL, NULL, &why, "/containers/%s/pause", id) == 0)
+			return 0;
+		if (why.code != ERR_FAILED || tries == PAUSE_TRIES) {
+			*err = why;
+			return -1;
+		}
+		if (wait_ms(PAUSE_WAIT_MS, err) < 0)
+			return -1;
+	}
 }
 
 /* It may be gone, or somebody has let it go on: both are fine. `since_ms`: how long ago a stop may
@@ -208,9 +231,7 @@ static int hold_container(struct docker_hold *h, const json_t *listed, struct er
 		return -1;
 	}
 	h->items[h->count++] = x;
-	int rc = h->how == HOLD_STOP
-		     ? stop(e, x.id, err)
-		     : docker_post(e->d, NULL, NULL, err, "/containers/%s/pause", x.id);
+	int rc = h->how == HOLD_STOP ? stop(e, x.id, err) : pause_it(e, x.id, err);
 	if (rc < 0)
 		return err_wrap(err, "%s of container '%s'", h->how == HOLD_STOP ? "stop" : "pause",
 				x.name);
@@ -233,7 +254,7 @@ static int hold_all(struct docker_hold *h, const char *service, const json_t *li
 			err_set(err, ERR_CONFIG, "service '%s' is Lifeboat itself", service);
 			return err_hint(err, "Name the service that writes into the volume.");
 		}
-		if (strcmp(json_str_or(c, "State", ""), "running") == 0 &&
+		if (h->how != HOLD_NOTHING && strcmp(json_str_or(c, "State", ""), "running") == 0 &&
 		    hold_container(h, c, err) < 0)
 			return -1;
 	}

@@ -11,7 +11,11 @@
 
 #include "stack/engine.h"
 
-enum hold_how { HOLD_PAUSE, HOLD_STOP };
+enum hold_how {
+	HOLD_PAUSE,
+	HOLD_STOP,
+	HOLD_NOTHING /* only asks whether it could be */
+};
 
 struct hold;
 /* `service` as the stack calls it; of its containers those that run. ERR_ABSENT: there is no such
