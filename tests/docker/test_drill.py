@@ -108,6 +108,7 @@ class Drill(ComposeCase):
             found = self.docker.inspect(self.stack.container(service))
             found["State"].pop("Health", None)
             found.pop("ExecIDs", None)
+            found["Mounts"].sort(key=lambda m: m["Destination"])  # their order is chance
             seen[service] = found
         return seen
 
