@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* As the body of an answer: what was asked comes back. */
+extern const char FAKE_ECHO[];
+
 struct fake_route {
 	const char *request; /* "GET /containers/json" */
 	int status;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/json.h"
 #include "stack/engine.h"
+#include "stack/engine_hold.h"
 #include "tests/support/fake_docker.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -488,6 +489,130 @@ static void engine_tool_run__certificate_of_the_client__not_in_the_container(voi
 	done(&g);
 }
 
+/* ---- services held still ---- */
+
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* Where one request stands in the log; a failure without it. */
+static const char *asked_at(const struct given *g, const char *request)
+{
+	const char *at = strstr(g->daemon.log, request);
+	if (at == NULL)
+		fail_msg("'%s' was not asked", request);
+	return at;
+}
+
+static void engine_service_hold__pause__mark_first_and_always_undone(void **state)
+{
+	(void)state;
+	static const struct fake_route routes[] = {
+	    {OF_PROJECT, 200,
+	     "[" LISTED(CONTAINER, "hdms_web_1", "hdms", "web", "running", "") "," LISTED(
+		 "aa13", "hdms_web_2", "hdms", "web", "paused", "") "," PG "]",
+	     NULL, 0},
+	    {"POST /volumes/create", 201, FAKE_ECHO, NULL, 0},
+	    {"POST /containers/" CONTAINER "/pause", 204, NULL, NULL, 0},
+	    {"POST /containers/" CONTAINER "/unpause", 204, NULL, NULL, 0},
+	    {"GET /containers/" CONTAINER "/json", 200,
+	     "{\"State\":{\"Running\":true,\"Paused\":true}}", NULL, 0},
+	    {"DELETE /volumes/lifeboat-hold-20261123T020000Z-3f9c-1", 204, NULL, NULL, 0}};
+	struct given g;
+	struct hold *h = NULL;
+	OPEN(&g, routes);
+	if (engine_service_hold(g.engine, "web", HOLD_PAUSE, &h, &g.err) < 0)
+		fail_msg("%s", g.err.msg);
+	hold_free(h);
+	done(&g);
+	const char *mark = asked_at(&g, "POST /volumes/create");
+	const char *pause = asked_at(&g, "POST /containers/" CONTAINER "/pause");
+	const char *unpause = asked_at(&g, "POST /containers/" CONTAINER "/unpause");
+	const char *unmark = asked_at(&g, "DELETE /volumes/lifeboat-hold-");
+	assert_true(mark < pause && pause < unpause && unpause < unmark);
+	assert_non_null(strstr(mark, "\"org.lifeboat.for\":\"" CONTAINER "\""));
+	/* What was paused already stays so. */
+	assert_int_equal(fake_docker_asked(&g.daemon, "POST /containers/aa13"), 0);
+}
+
+static void engine_service_hold__stop_fails__nothing_stays_held(void **state)
+{
+	(void)state;
+	static const struct fake_route routes[] = {
+	    {OF_PROJECT, 200, "[" LISTED(CONTAINER, "hdms_web_1", "hdms", "web", "running", "") "]",
+	     NULL, 0},
+	    {"POST /volumes/create", 201, FAKE_ECHO, NULL, 0},
+	    {"POST /containers/" CONTAINER "/stop", 500, "{\"message\":\"no way\"}", NULL, 0},
+	    {"POST /containers/" CONTAINER "/start", 204, NULL, NULL, 0},
+	    /* It stops all the same, a moment later. */
+	    {"GET /containers/" CONTAINER "/json", 200, "{\"State\":{\"Running\":true}}", NULL, 3},
+	    {"GET /containers/" CONTAINER "/json", 200, "{\"State\":{\"Running\":false}}", NULL, 0},
+	    {"DELETE /volumes/lifeboat-hold-", 204, NULL, NULL, 0}};
+	struct given g;
+	struct hold *h = NULL;
+	OPEN(&g, routes);
+	assert_int_equal(engine_service_hold(g.engine, "web", HOLD_STOP, &h, &g.err), -1);
+	assert_err(&g.err, ERR_FAILED, "stop of container 'hdms_web_1': no way", NULL);
+	assert_null(h);
+	done(&g);
+	assert_int_equal(fake_docker_asked(&g.daemon, "POST /containers/" CONTAINER "/start"), 1);
+	assert_int_equal(fake_docker_asked(&g.daemon, "DELETE /volumes/lifeboat-hold-"), 1);
+}
+
+static void hold_release__does_not_go_on__keeps_the_mark_and_says_how(void **state)
+{
+	(void)state;
+	static const struct fake_route routes[] = {
+	    {OF_PROJECT, 200, "[" LISTED(CONTAINER, "hdms_web_1", "hdms", "web", "running", "") "]",
+	     NULL, 0},
+	    {"POST /volumes/create", 201, FAKE_ECHO, NULL, 0},
+	    {"POST /containers/" CONTAINER "/stop", 204, NULL, NULL, 0},
+	    {"POST /containers/" CONTAINER "/start", 500, "{\"message\":\"port is taken\"}", NULL,
+	     0},
+	    {"GET /containers/" CONTAINER "/json", 200, "{\"State\":{\"Running\":false}}", NULL,
+	     0}};
+	struct given g;
+	struct hold *h = NULL;
+	OPEN(&g, routes);
+	if (engine_service_hold(g.engine, "web", HOLD_STOP, &h, &g.err) < 0)
+		fail_msg("%s", g.err.msg);
+	assert_int_equal(hold_release(h, &g.err), -1);
+	assert_err(&g.err, ERR_FAILED, "container 'hdms_web_1' does not go on: port is taken",
+		   "docker start hdms_web_1");
+	hold_free(h);
+	done(&g);
+	assert_int_equal(fake_docker_asked(&g.daemon, "DELETE "), 0);
+}
+
+static void engine_service_hold__no_such_service__absent(void **state)
+{
+	(void)state;
+	static const struct fake_route routes[] = {{OF_PROJECT, 200, "[" PG "]", NULL, 0}};
+	struct given g;
+	struct hold *h = NULL;
+	OPEN(&g, routes);
+	assert_int_equal(engine_service_hold(g.engine, "web", HOLD_NOTHING, &h, &g.err), -1);
+	assert_err(&g.err, ERR_ABSENT, "Compose project 'hdms' has no service 'web'",
+		   "docker compose -p hdms ps --services");
+	assert_int_equal(engine_service_hold(g.engine, "postgres", HOLD_NOTHING, &h, &g.err), 0);
+	hold_free(h);
+	done(&g);
+	assert_int_equal(fake_docker_asked(&g.daemon, "POST "), 0);
+}
+
+static void engine_service_hold__local__has_none(void **state)
+{
+	(void)state;
+	struct engine *e;
+	struct hold *h = NULL;
+	struct err err = ERR_INIT;
+	const struct engine_opts opts = {
+	    .kind = "local", .stack = "hdms", .volumes_dir = "/nonexistent", .run_as = "nobody"};
+	assert_int_equal(engine_open(&opts, &e, &err), 0);
+	assert_int_equal(engine_service_hold(e, "web", HOLD_PAUSE, &h, &err), -1);
+	assert_err(&err, ERR_CONFIG, "service 'web' can't be held still: this engine has none",
+		   "[stack] engine to docker");
+	engine_free(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +634,11 @@ int main(void)
 	    cmocka_unit_test(engine_tool_find__exec_refused__denied_or_the_hosts),
 	    cmocka_unit_test(engine_tool_find__wrapper_of_debian__versioned_path_is_preferred),
 	    cmocka_unit_test(engine_tool_run__certificate_of_the_client__not_in_the_container),
+	    cmocka_unit_test(engine_service_hold__pause__mark_first_and_always_undone),
+	    cmocka_unit_test(engine_service_hold__stop_fails__nothing_stays_held),
+	    cmocka_unit_test(hold_release__does_not_go_on__keeps_the_mark_and_says_how),
+	    cmocka_unit_test(engine_service_hold__no_such_service__absent),
+	    cmocka_unit_test(engine_service_hold__local__has_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
