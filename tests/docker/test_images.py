@@ -12,6 +12,7 @@ import docker_daemon
 import images as recipe
 from docker_daemon import daemon
 from images import images, variant
+from lifeboat_image import Stage, lifeboat_image
 from stack import Failed, wait_for
 
 DATA = "/var/lib/postgresql/data"
@@ -54,13 +55,13 @@ class Container(unittest.TestCase):
 
     def ended(self, name):
         """Its exit status, once it has ended."""
-        return int(self.docker("wait", name, timeout=60))
+        return int(self.docker("wait", name, timeout=120))
 
 
 class Postgres(Container):
     def ready(self, name):
         wait_for("PostgreSQL", lambda: "ready for start up" in self.logs(name) and self.docker.run(
-            "exec", name, "pg_isready", "-h", "127.0.0.1", check=False).returncode == 0)
+            "exec", name, "pg_isready", "-h", "127.0.0.1", check=False).returncode == 0, 120)
 
     def test_the_first_start(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +102,7 @@ class Postgres(Container):
         again = self.start(images().postgres, "-e", "POSTGRES_PASSWORD=other", "-e", "POSTGRES_DB=other", "-v",
                            self.made + ":" + DATA, name="-again")
         wait_for("PostgreSQL", lambda: self.docker.run("exec", again, "pg_isready", "-h", "127.0.0.1",
-                                                       check=False).returncode == 0)
+                                                       check=False).returncode == 0, 120)
         self.assertIn("Skipping initialization", self.logs(again))
         databases = self.inside(again, "psql", "-XAt", "-U", "chief", "-d", "desk", "-c",
                                 "SELECT datname FROM pg_database")
@@ -129,7 +130,7 @@ class Postgres(Container):
 class Redis(Container):
     def test_the_volume_is_the_servers_and_the_network_may_ask(self):
         name = self.start(images().redis, "-v", self.made + ":/data")
-        wait_for("Redis", lambda: self.docker.run("exec", name, "redis-cli", "ping", check=False).stdout == b"PONG\n")
+        wait_for("Redis", lambda: self.docker.run("exec", name, "redis-cli", "ping", check=False).stdout == b"PONG\n", 60)
         host = self.inside(name, "hostname", "-i").split()[0]
         self.assertEqual(self.inside(name, "redis-cli", "-h", host, "SET", "a", "b"), "OK")
         self.assertEqual(self.inside(name, "stat", "-c", "%u", "/proc/1"), "999")
@@ -152,7 +153,7 @@ class Pgbouncer(Container):
             os.chmod(ini, 0o644)
             self.docker("cp", ini, name + ":/etc/pgbouncer/pgbouncer.ini")
         self.docker("start", name)
-        wait_for("PgBouncer", lambda: "process up" in self.logs(name))
+        wait_for("PgBouncer", lambda: "process up" in self.logs(name), 60)
         for program in ("sh", "bash", "tar", "cat", "ls"):
             self.assertNotEqual(self.docker.run("exec", name, program, check=False).returncode, 0, program)
 
@@ -166,6 +167,21 @@ class Newest(Container):
         self.assertEqual(self.ended(name), 1)
         self.assertIn("unused mount/volume", self.logs(name))
         self.assertEqual(list(self.docker.inspect(image, "image")["Config"]["Volumes"]), ["/var/lib/postgresql"])
+
+
+class Agent(unittest.TestCase):
+    def test_the_dockerfiles_packages_are_what_the_program_needs(self):
+        said = daemon()("run", "--rm", "--network", "none", lifeboat_image(), "version")
+        self.assertRegex(said, r"^lifeboat \d")
+
+    def test_its_last_stage_is_read_as_it_is_written(self):
+        stage = Stage("FROM a AS build\nRUN make\nFROM b\nRUN apt-get update \\\n\t&& apt-get install -y --no-x \\\n"
+                      "\t\tlibone two3 \\\n\t&& rm -rf /lists\n# why\nRUN useradd x\nCOPY --from=build /out /usr\n"
+                      "COPY some/file /usr/lib/file\nCMD [\"status\"]\n")
+        self.assertEqual((stage.packages, stage.scripts, stage.copies, stage.changes),
+                         (["libone", "two3"], ["useradd x"], [["some/file", "/usr/lib/file"]], ['CMD ["status"]']))
+        with self.assertRaisesRegex(Failed, "'ADD x y', which is not understood"):
+            Stage("FROM b\nADD x y\n")
 
 
 class Sources(unittest.TestCase):

@@ -34,6 +34,7 @@ from stack import HELPDESK, LIFEBOAT, MARK, TOP, Failed, Result, Stack, run, wai
 
 HDMS = TOP / "examples" / "hdms"
 PROJECT = "com.docker.compose.project"
+MADE_BY_LIFEBOAT = "org.lifeboat.stack"
 SERVICES = ("postgres", "pgbouncer", "redis")
 
 
@@ -126,13 +127,13 @@ class ComposeStack:
             "postgres", "pg_isready", "-q", "-h", "127.0.0.1", check=False).returncode == 0, 120, 0.2)
 
     def close(self):
-        """By label, so that it also works on what is half up; Compose leaves alone what it does not know."""
-        everything = self.docker.labelled("%s=%s" % (PROJECT, self.project))
-        if everything["container"]:
-            self.docker.run("rm", "-f", "-v", *everything["container"], check=False)
-        for kind in ("volume", "network"):
-            if everything[kind]:
-                self.docker.run(kind, "rm", *everything[kind], check=False)
+        """By labels, so that it also works on what is half up; what lifeboat has made for the stack goes too."""
+        labels = ("%s=%s" % (PROJECT, self.project), "%s=%s" % (MADE_BY_LIFEBOAT, self.project))
+        for kind, removal in (("container", ["rm", "-f", "-v"]), ("volume", ["volume", "rm"]),
+                              ("network", ["network", "rm"])):
+            names = {name for label in labels for name in self.docker.labelled(label)[kind]}
+            if names:
+                self.docker.run(*removal, *sorted(names), check=False)
         shutil.rmtree(self.parent, ignore_errors=True)
 
     def write_files(self):

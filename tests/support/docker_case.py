@@ -3,10 +3,8 @@
 import unittest
 from contextlib import contextmanager
 
-from compose_stack import ComposeStack
+from compose_stack import MADE_BY_LIFEBOAT, ComposeStack
 from docker_daemon import daemon
-
-MADE_BY_LIFEBOAT = "org.lifeboat.stack"
 
 
 class ComposeCase(unittest.TestCase):
@@ -43,12 +41,13 @@ class ComposeCase(unittest.TestCase):
         self.stack.wait_healthy(seconds=30)
 
     def production(self):
+        redis = self.stack.redis("CONFIG", "GET", "*").split("\n")  # in no order
         return {
             "started": self.stack.started_at(),
             "mounted": {name: self.stack.mounted(name) for name in ("postgres", "redis", "pgbouncer")},
             "things": self.project_things(),
             "postgres": self.stack.sql("postgres", "SELECT name, setting FROM pg_settings ORDER BY 1"),
-            "redis": self.stack.redis("CONFIG", "GET", "*"),
+            "redis": dict(zip(redis[::2], redis[1::2])),
             "pgbouncer": self.stack.sql_through_pooler("SHOW CONFIG", database="pgbouncer"),
         }
 

@@ -25,7 +25,7 @@ place=${place%%/*}
 	begin=$(date +%s)
 	psql -h "${place%:*}" -p "${place#*:}" -c 'SELECT 1' >/dev/null 2>&1 && exit 1
 	took=$(($(date +%s) - begin))
-	[ $took -ge $((DB_CONNECT_TIMEOUT - 1)) ] && [ $took -le $((DB_CONNECT_TIMEOUT + 5)) ]
+	[ $took -ge $((DB_CONNECT_TIMEOUT - 1)) ] && [ $took -le $((DB_CONNECT_TIMEOUT * 3)) ]
 ) &
 silence=$!
 
