@@ -192,7 +192,6 @@ static bool may_hold_secret(const json_t *config, const json_t *test)
 	    "-a ",       "--pass", "--askpass", "AUTH", "PASSWORD",
 	    "password=", "://",    "secret",    "token"};
 	static const char *const names[] = {"PASS", "SECRET", "TOKEN", "KEY", "PWD"};
-	CLEANUP(strlist_done) struct strlist words = {0};
 	size_t i, k;
 	json_t *word, *item;
 	json_array_foreach(test, i, word)
