@@ -13,6 +13,7 @@
  *  engine_docker_spec.c     what all our containers have in common; helpers that never run
  *  engine_docker_hold.c     pausing and stopping production's containers, always undone
  *  engine_docker_volume.c   fresh volumes: made, finished, removed
+ *  engine_docker_furnish.c  the first files of a fresh volume
  *  engine_docker_files.c    volumes filled and read
  *  engine_docker_network.c  the sandbox's network
  *  engine_docker_groups.c   further groups of a server's user

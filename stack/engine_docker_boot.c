@@ -6,7 +6,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "stack/engine_docker_box.h"
 
 enum { NAME_BYTES_MAX = 253, ALIASES_MAX = 64 };
@@ -255,33 +254,16 @@ static int make_spec(struct engine_docker *e, const struct docker_boot *b,
 
 /* ---- files ---- */
 
-static int put_folder(struct tree_writer *to, const char *path, const struct docker_component *c,
-		      struct err *err)
-{
-	struct archive_entry *entry = archive_entry_new();
-	if (entry == NULL)
-		return err_nomem(err, "a folder");
-	archive_entry_set_pathname(entry, path + 1);
-	archive_entry_set_filetype(entry, AE_IFDIR);
-	archive_entry_set_perm(entry, 0700);
-	archive_entry_set_uid(entry, c->uid);
-	archive_entry_set_gid(entry, c->gid);
-	archive_entry_set_mtime(entry, clock_wall_ms() / 1000, 0);
-	int rc = tree_writer_add(to, entry, NULL, err);
-	archive_entry_free(entry);
-	return rc;
-}
-
 static int put_files(struct engine_docker *e, const char *id, const struct docker_boot *b,
 		     const struct strlist *files, struct err *err)
 {
 	const struct docker_component *c = b->component;
 	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
 	if (docker_tree_write(e->d, id, "/", c->uid, c->gid, &to, err) < 0 ||
-	    put_folder(to, b->work_dir, c, err) < 0)
+	    docker_furnish_folder(to, b->work_dir + 1, c, 0700, err) < 0)
 		return -1;
 	if (b->host_folder == NULL && strcmp(b->socket_dir, b->work_dir) != 0 &&
-	    put_folder(to, b->socket_dir, c, err) < 0)
+	    docker_furnish_folder(to, b->socket_dir + 1, c, 0700, err) < 0)
 		return -1;
 	for (size_t i = 0; i + 1 < files->count; i += 2)
 		if (tree_writer_file(to, files->items[i] + 1, 0600, files->items[i + 1],

@@ -42,6 +42,19 @@ int docker_volume_target(const struct engine_docker *e, const char *name, char *
 int docker_volume_place(const struct docker_component *c, const char *name, const char *path,
 			char **ret_target, char **ret_path, struct err *err) MUST_USE;
 
+/* ---- engine_docker_furnish.c ---- */
+
+/* What initdb or a server fills, and only where it is empty. */
+bool docker_furnish_is_database(const struct docker_component *c);
+/* Mounts the volume for the first time and makes its data folder. `copy_up`: with what the image
+ * has there; *ret_again: that is in the way of the data, and the volume must be made again. */
+int docker_furnish(struct engine_docker *e, const struct docker_volume *v, bool copy_up,
+		   bool *ret_again, struct err *err) MUST_USE;
+/* A folder that belongs to the component's user. */
+int docker_furnish_folder(struct tree_writer *to, const char *name,
+			  const struct docker_component *c, unsigned mode, struct err *err)
+    MUST_USE;
+
 /* ---- engine_docker_boot.c ---- */
 
 /* What one start of a server needs. */
