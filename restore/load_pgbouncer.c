@@ -291,6 +291,8 @@ static int prove(struct sandbox *sb, const json_t *section, struct report *r, st
 	int rc = pg_wait_ready(&opts, NULL, sandbox_alive, sb->pgbouncer,
 			       sandbox_ready_deadline(sb), &through, &why);
 	secret_wipe(url);
+	if (rc < 0)
+		rc = sandbox_not_ready(sb->pgbouncer, &why);
 	if (rc == 0)
 		rc = pg_value(through, WHICH_CLUSTER, &via, &why);
 	if (rc < 0)

@@ -568,7 +568,7 @@ static int load_contents(struct sandbox *sb, const json_t *section, struct err *
 	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
 	if (pg_wait_ready(&opts, NULL, sandbox_alive, sb->postgres, sandbox_ready_deadline(sb), &pg,
 			  err) < 0)
-		return -1;
+		return sandbox_not_ready(sb->postgres, err);
 	int rc = check_extensions(section, pg, err);
 	if (rc == 0)
 		rc = load_globals(sb, section, pg, err);
@@ -635,8 +635,10 @@ int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 	    load_postgres_url(sb, section, &url, err) < 0)
 		return -1;
 	struct pg_opts opts = {.url = url, .connect_timeout_ms = 20000};
-	return pg_wait_ready(&opts, NULL, sandbox_alive, sb->postgres, sandbox_ready_deadline(sb),
-			     &pg, err);
+	if (pg_wait_ready(&opts, NULL, sandbox_alive, sb->postgres, sandbox_ready_deadline(sb), &pg,
+			  err) < 0)
+		return sandbox_not_ready(sb->postgres, err);
+	return 0;
 }
 
 const struct part part_postgres = {.name = "postgres",

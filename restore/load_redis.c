@@ -316,7 +316,7 @@ int load_redis_connect(struct sandbox *sb, struct redisdoor **ret, struct err *e
 	int rc = redisdoor_wait_ready(&opts, sandbox_alive, sb->redis, sandbox_ready_deadline(sb),
 				      ret, err);
 	secret_wipe(url);
-	return rc;
+	return rc < 0 ? sandbox_not_ready(sb->redis, err) : 0;
 }
 
 int load_redis_login(struct sandbox *sb, struct err *err)

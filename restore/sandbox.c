@@ -287,6 +287,23 @@ struct deadline sandbox_ready_deadline(const struct sandbox *sb)
 	return deadline_in(sb->job->ready_ms + (int64_t)(sb->loaded_bytes / 20000));
 }
 
+int sandbox_not_ready(struct server *s, struct err *err)
+{
+	const char *said = server_log_tail(s);
+	size_t len = strlen(said);
+	struct err why = *err;
+	/* One that has ended was told with its log already. */
+	if (why.code != ERR_TIMEOUT || len == 0)
+		return -1;
+	if (len > ERR_MSG_BYTES / 2) {
+		said += len - ERR_MSG_BYTES / 2;
+		const char *line = strchr(said, '\n');
+		said = line != NULL ? line + 1 : said;
+	}
+	err_set(err, why.code, "%s; its log ends:\n%s", why.msg, said);
+	return why.hint[0] != '\0' ? err_hint(err, "%s", why.hint) : -1;
+}
+
 /* ---- plan ---- */
 
 int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
