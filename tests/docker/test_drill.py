@@ -12,6 +12,8 @@ NAME = "same"
 class Drill(ComposeCase):
     """One backup, and what was restored of it and serves beside production."""
 
+    STACK = {"health": "3s"}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -20,20 +22,7 @@ class Drill(ComposeCase):
         cls.globals = cls.stack.pg_globals()
         cls.contents = cls.stack.redis_contents()
         cls.id = cls.stack.lifeboat("backup", "--json", expect=0).json["id"]
-        cls.addClassCleanup(cls.remove_restored)
         cls.stack.lifeboat("restore", "--as", NAME, "--up", expect=0)
-
-    @classmethod
-    def things(cls):
-        return cls.docker.labelled("org.lifeboat.stack=" + cls.stack.project)
-
-    @classmethod
-    def remove_restored(cls):
-        found = cls.things()
-        for kind, words in (("container", ("rm", "-f", "-v")), ("network", ("network", "rm")),
-                            ("volume", ("volume", "rm"))):
-            if found[kind]:
-                cls.docker.run(*words, *found[kind], check=False)
 
     def server(self, component):
         names = self.docker("ps", "--format", "{{.Names}}", "--filter", "label=org.lifeboat.stack=" + self.stack.project,

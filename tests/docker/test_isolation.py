@@ -13,7 +13,7 @@ class Isolation(ComposeCase):
     """A drill is held just before its proof, while everybody looks around. PostgreSQL's port is published, as it
     may be where a developer wants it: through the host, too, there is no way to it."""
 
-    STACK = {"override": {"services": {"postgres": {"ports": ["5432"]}}}}
+    STACK = {"health": "3s", "override": {"services": {"postgres": {"ports": ["5432"]}}}}
 
     @classmethod
     def setUpClass(cls):
