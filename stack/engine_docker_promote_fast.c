@@ -301,9 +301,9 @@ int promote_fast_check(struct engine_docker *e, const json_t *plan, struct err *
 	CLEANUP(strlist_done) struct strlist argv = {0};
 	CLEANUP(buf_done) struct buf b;
 	struct err full = ERR_INIT;
+	buf_init(&b, ERR_HINT_BYTES);
 	if (json_is_array(json_object_get(o, "compose")))
 		return 0;
-	buf_init(&b, ERR_HINT_BYTES);
 	if (compose_argv(e, plan, true, json_is_string(json_object_get(o, "after")), &argv, err) <
 	    0)
 		return -1;

@@ -1,6 +1,7 @@
 """Promotion by an override file: Compose makes the services anew, and takes them back."""
 
 import os
+import shutil
 import signal
 import tempfile
 import unittest
@@ -22,7 +23,8 @@ class Fast(PromoteCase):
         cls.bin = tempfile.TemporaryDirectory(prefix="lb-compose-")  # pylint: disable=consider-using-with
         cls.addClassCleanup(cls.bin.cleanup)
         program = Path(cls.bin.name) / "docker-compose"
-        program.write_text("#!/bin/sh\nexec %s \"$@\"\n" % " ".join(compose_program(cls.VERSION)))
+        name, *rest = compose_program(cls.VERSION)
+        program.write_text("#!/bin/sh\nexec %s \"$@\"\n" % " ".join([shutil.which(name)] + rest))
         program.chmod(0o755)
         cls.override = cls.stack.folder / "compose.lifeboat.yaml"
 
