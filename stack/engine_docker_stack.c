@@ -357,6 +357,13 @@ int docker_stack_volume_of(struct engine *base, const char *component, const cha
 
 /* ---- files of production's servers ---- */
 
+/* By name, as people know it from messages. */
+static const char *name_of(const json_t *container)
+{
+	const char *name = json_str_or(container, "Name", "");
+	return name[0] == '/' ? name + 1 : json_str_or(container, "Id", "");
+}
+
 int docker_stack_file(struct engine *base, const char *component, const char *path,
 		      struct source **ret, struct archive_entry **ret_entry, struct err *err)
 {
@@ -364,7 +371,7 @@ int docker_stack_file(struct engine *base, const char *component, const char *pa
 	CLEANUP(json_freep) json_t *container = NULL;
 	if (docker_production(e, component, &container, err) < 0)
 		return -1;
-	return docker_tree_file(e->d, json_str_or(container, "Id", ""), path, ret, ret_entry, err);
+	return docker_tree_file(e->d, name_of(container), path, ret, ret_entry, err);
 }
 
 int docker_stack_tree(struct engine *base, const char *component, const char *folder, tree_fn *fn,
@@ -374,7 +381,7 @@ int docker_stack_tree(struct engine *base, const char *component, const char *fo
 	CLEANUP(json_freep) json_t *container = NULL;
 	if (docker_production(e, component, &container, err) < 0)
 		return -1;
-	return docker_tree_read(e->d, json_str_or(container, "Id", ""), folder, fn, ctx, err);
+	return docker_tree_read(e->d, name_of(container), folder, fn, ctx, err);
 }
 
 /* ---- free space ---- */
@@ -438,7 +445,7 @@ int docker_stack_free_bytes(struct engine *base, const char *component, const ch
 	struct archive_entry *entry = NULL;
 	if (docker_production(e, component, &container, err) < 0)
 		return -1;
-	const char *id = json_str_or(container, "Id", "");
+	const char *id = name_of(container);
 	if (docker_stat(e->d, id, path, &entry, NULL, err) < 0)
 		return -1;
 	archive_entry_free(entry);

@@ -271,7 +271,8 @@ static int prepare(struct engine_docker *e, const struct tool *t, struct call *c
 				*err = why;
 			return *ret_host ? 0 : -1;
 		}
-		container = json_str_or(c->container, "Id", "");
+		container = json_str_or(c->container, "Name", "");
+		container += container[0] == '/' ? 1 : 0;
 	}
 	*ret = (struct docker_exec){.container = container,
 				    .argv = (const char *const *)c->argv.items,
