@@ -81,7 +81,7 @@ bool engine_volume_name_is_valid(const char *name)
 	return true;
 }
 
-static int check_volume(const char *name, struct err *err)
+int engine_volume_name_check(const char *name, struct err *err)
 {
 	if (engine_volume_name_is_valid(name))
 		return 0;
@@ -92,7 +92,7 @@ static int check_volume(const char *name, struct err *err)
 
 int engine_volume_exists(struct engine *e, const char *name, bool *ret, struct err *err)
 {
-	if (check_volume(name, err) < 0)
+	if (engine_volume_name_check(name, err) < 0)
 		return -1;
 	return e->ops->volume_exists(e, name, ret, err);
 }
@@ -100,21 +100,21 @@ int engine_volume_exists(struct engine *e, const char *name, bool *ret, struct e
 int engine_volume_create(struct engine *e, const char *name, const struct volume_spec *spec,
 			 struct err *err)
 {
-	if (check_volume(name, err) < 0)
+	if (engine_volume_name_check(name, err) < 0)
 		return -1;
 	return e->ops->volume_create(e, name, spec, err);
 }
 
 int engine_volume_remove(struct engine *e, const char *name, struct err *err)
 {
-	if (check_volume(name, err) < 0)
+	if (engine_volume_name_check(name, err) < 0)
 		return -1;
 	return e->ops->volume_remove(e, name, err);
 }
 
 int engine_volume_finish(struct engine *e, const char *name, struct err *err)
 {
-	if (check_volume(name, err) < 0)
+	if (engine_volume_name_check(name, err) < 0)
 		return -1;
 	return e->ops->volume_finish(e, name, err);
 }
@@ -132,14 +132,14 @@ int engine_sweep(struct engine *e, bool dry_run, struct strlist *ret, struct err
 int engine_volume_write(struct engine *e, const char *name, struct tree_writer **ret,
 			struct err *err)
 {
-	if (check_volume(name, err) < 0)
+	if (engine_volume_name_check(name, err) < 0)
 		return -1;
 	return e->ops->volume_write(e, name, ret, err);
 }
 
 int engine_volume_read(struct engine *e, const char *name, tree_fn *fn, void *ctx, struct err *err)
 {
-	if (check_volume(name, err) < 0)
+	if (engine_volume_name_check(name, err) < 0)
 		return -1;
 	return e->ops->volume_read(e, name, fn, ctx, err);
 }
@@ -152,47 +152,6 @@ int engine_volume_free_bytes(struct engine *e, uint64_t *ret, struct err *err)
 const char *engine_volume_where(struct engine *e, const char *name)
 {
 	return e->ops->volume_where(e, name);
-}
-
-/* ---- trees ---- */
-
-int tree_writer_add(struct tree_writer *t, struct archive_entry *entry, struct source *content,
-		    struct err *err)
-{
-	const char *link = archive_entry_hardlink(entry);
-	if (tree_name_check(archive_entry_pathname(entry), err) < 0)
-		return -1;
-	if (link != NULL && tree_name_check(link, err) < 0)
-		return err_wrap(err, "target of the hard link '%s'", archive_entry_pathname(entry));
-	return t->ops->add(t, entry, link != NULL ? NULL : content, err);
-}
-
-int tree_writer_file(struct tree_writer *t, const char *name, unsigned mode, const void *data,
-		     size_t len, struct err *err)
-{
-	CLEANUP(source_freep) struct source *from = NULL;
-	if (tree_name_check(name, err) < 0 || source_memory(data, len, &from, err) < 0)
-		return -1;
-	return t->ops->stream(t, name, mode, from, len, err);
-}
-
-int tree_writer_stream(struct tree_writer *t, const char *name, unsigned mode, struct source *from,
-		       struct err *err)
-{
-	if (tree_name_check(name, err) < 0)
-		return -1;
-	return t->ops->stream(t, name, mode, from, UINT64_MAX, err);
-}
-
-int tree_writer_close(struct tree_writer *t, struct err *err)
-{
-	return t->ops->close(t, err);
-}
-
-void tree_writer_free(struct tree_writer *t)
-{
-	if (t != NULL)
-		t->ops->free(t);
 }
 
 /* ---- files of production servers ---- */
@@ -219,7 +178,7 @@ int engine_server_free_bytes(struct engine *e, const char *component, const char
 
 static int check_tool(const struct tool *t, struct err *err)
 {
-	return t->volume != NULL ? check_volume(t->volume, err) : 0;
+	return t->volume != NULL ? engine_volume_name_check(t->volume, err) : 0;
 }
 
 int engine_tool_find(struct engine *e, const struct tool *t, char **ret, struct err *err)
@@ -255,81 +214,4 @@ int engine_server_new(struct engine *e, const char *component, unsigned major, s
 		      struct err *err)
 {
 	return e->ops->server_new(e, component, major, ret, err);
-}
-
-int server_start(struct server *s, const struct server_spec *spec, struct err *err)
-{
-	if (spec->volume != NULL && check_volume(spec->volume, err) < 0)
-		return -1;
-	if (s->pid != 0)
-		return err_set(err, ERR_EXISTS, "the server runs already, as process %ld", s->pid);
-	return s->ops->start(s, spec, err);
-}
-
-const char *server_host(const struct server *s)
-{
-	return s->host;
-}
-
-unsigned server_port(const struct server *s)
-{
-	return s->port;
-}
-
-const char *server_door(const struct server *s)
-{
-	return s->door;
-}
-
-const char *server_peer(const struct server *s)
-{
-	return s->peer;
-}
-
-int server_volume_path(struct server *s, const char *volume, char **ret, struct err *err)
-{
-	if (check_volume(volume, err) < 0)
-		return -1;
-	return s->ops->volume_path(s, volume, ret, err);
-}
-
-const char *server_socket_dir(const struct server *s)
-{
-	return s->socket_dir;
-}
-
-const char *server_work_dir(const struct server *s)
-{
-	return s->work_dir;
-}
-
-long server_pid(const struct server *s)
-{
-	return s->pid;
-}
-
-int server_check(struct server *s, struct err *err)
-{
-	return s->ops->check(s, err);
-}
-
-const char *server_log_tail(struct server *s)
-{
-	return s->ops->log_tail(s);
-}
-
-int server_stop(struct server *s, int64_t grace_ms, struct err *err)
-{
-	return s->ops->stop(s, grace_ms, err);
-}
-
-int server_leave(struct server *s, struct err *err)
-{
-	return s->ops->leave(s, err);
-}
-
-void server_free(struct server *s)
-{
-	if (s != NULL)
-		s->ops->free(s);
 }

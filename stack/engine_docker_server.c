@@ -136,6 +136,59 @@ static int server_look(struct server *base, struct err *err)
 	return is_running(state) ? 0 : tell_end(s, state, err);
 }
 
+/* ---- health ---- */
+
+/* What the last failed check printed. */
+static const char *check_output(const json_t *health)
+{
+	const json_t *log = json_object_get(health, "Log");
+	const json_t *last = json_array_get(log, json_array_size(log) - 1);
+	return last != NULL ? json_str_or(last, "Output", "") : "";
+}
+
+/* The stack's own check may read variables of production's container, which the sandbox's does not
+ * have: what such a check says there means nothing. */
+static bool reads_environment(const json_t *runtime)
+{
+	size_t i;
+	json_t *word;
+	const json_t *test = json_object_get(json_object_get(runtime, "health"), "Test");
+	json_array_foreach(test, i, word)
+	{
+		const char *text = json_string_value(word);
+		if (text != NULL && strchr(text, '$') != NULL)
+			return true;
+	}
+	return false;
+}
+
+static int server_healthy(struct server *base, struct deadline d, struct err *err)
+{
+	struct docker_server *s = (struct docker_server *)base;
+	if (s->ready == NULL || reads_environment(s->component->runtime))
+		return 0;
+	for (;;) {
+		CLEANUP(json_freep) json_t *state = NULL;
+		if (get_state(s, &state, err) < 0)
+			return -1;
+		if (!is_running(state))
+			return tell_end(s, state, err);
+		const json_t *health = json_object_get(state, "Health");
+		const char *status = json_str_or(health, "Status", "none");
+		if (strcmp(status, "healthy") == 0 || strcmp(status, "none") == 0 ||
+		    status[0] == '\0')
+			return 0;
+		if (strcmp(status, "unhealthy") == 0)
+			return err_set(err, ERR_FAILED, "%s is unhealthy: %.400s", s->kind->name,
+				       check_output(health));
+		if (deadline_left_ms(d) == 0)
+			return err_set(err, ERR_TIMEOUT, "%s is not healthy yet: %.400s",
+				       s->kind->name, check_output(health));
+		if (wait_ms(POLL_MS, err) < 0)
+			return -1;
+	}
+}
+
 /* ---- start ---- */
 
 /* Its name is needed again. */
@@ -317,6 +370,7 @@ static const struct server_ops server_ops = {
     .volume_path = server_path,
     .start = server_begin,
     .check = server_look,
+    .wait_healthy = server_healthy,
     .log_tail = server_tail,
     .stop = server_end,
     .leave = server_stay,

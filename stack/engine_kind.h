@@ -10,6 +10,9 @@
 #include "stack/engine.h"
 #include "stack/engine_hold.h"
 
+/* ERR_CONFIG unless engine_volume_name_is_valid. */
+int engine_volume_name_check(const char *name, struct err *err) MUST_USE;
+
 struct engine_ops {
 	/* NULL: as engine.h says of an engine that has nothing to say. */
 	int (*address)(struct engine *e, const char *component, const char *host, char **ret,
@@ -91,6 +94,8 @@ struct server_ops {
 	int (*volume_path)(struct server *s, const char *volume, char **ret, struct err *err);
 	int (*start)(struct server *s, const struct server_spec *spec, struct err *err);
 	int (*check)(struct server *s, struct err *err);
+	/* NULL: there is no health check. */
+	int (*wait_healthy)(struct server *s, struct deadline d, struct err *err);
 	const char *(*log_tail)(struct server *s);
 	int (*stop)(struct server *s, int64_t grace_ms, struct err *err);
 	int (*leave)(struct server *s, struct err *err);
