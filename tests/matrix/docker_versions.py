@@ -8,6 +8,8 @@ the suite's own images start on them, and what they hold is what production hold
 One class alone: python3 docker_versions.py Trixie; several at a time are slow, not wrong."""
 
 import json
+import os
+import re
 import sys
 import time
 import unittest
@@ -117,6 +119,9 @@ class Versions:
 
     @classmethod
     def setUpClass(cls):
+        named = sorted(name for name in os.environ if re.fullmatch("LIFEBOAT_TEST_[A-Z]+_IMAGE", name))
+        if named:
+            raise unittest.SkipTest("%s: one image can't stand for all versions" % ", ".join(named))
         # Before anything runs: the first time they are built.
         cls.others = {suite: images(suite) for suite in ORDER}
         cls.STACK = {"suite": cls.SUITE, "redis": cls.REDIS, "override": PATIENT}
@@ -189,8 +194,8 @@ class Versions:
             self.assertEqual(restored.pg_dump(database), self.stack.pg_dump(database), database)
         self.assertEqual(restored.pg_globals(), self.stack.pg_globals())
         for asked in ("SHOW server_version", "SHOW data_checksums", "SHOW lc_messages",
-                      "SELECT datname, datcollate, datctype, encoding, datcollversion FROM pg_database "
-                      "WHERE datname <> 'template0' ORDER BY 1"):
+                      "SELECT to_jsonb(d) - '{oid,datdba,datacl,dattablespace,datfrozenxid,datminmxid,datlastsysoid}'"
+                      "::text[] FROM pg_database d WHERE datname <> 'template0' ORDER BY datname"):
             self.assertEqual(restored.sql("postgres", asked), self.stack.sql("postgres", asked), asked)
         restored.start_redis()
         self.assertEqual(restored.redis_contents(), self.stack.redis_contents())
