@@ -17,7 +17,12 @@ class FaultCase(ComposeCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.prepare()
         cls.first = cls.stack.lifeboat("backup", "--json", expect=0).json["id"]
+
+    @classmethod
+    def prepare(cls):
+        """What is to be done before that backup."""
 
     def store_files(self):
         """Every file of the store with its content's hash; without the lock."""
