@@ -1,9 +1,9 @@
 """kill -9 in each phase of a promotion: check names it, and the next start brings the old state back."""
 
-import re
 import signal
 import time
 import unittest
+from pathlib import Path
 
 from promote_case import PromoteCase
 from stack import wait_for
@@ -82,8 +82,8 @@ class Killed(PromoteCase):
     def test_two_at_once(self):
         process = self.stack.start_lifeboat("promote", "one", "--yes", env={"LIFEBOAT_FAULT": "promote-stopped=stop"})
         try:
-            wait_for("the first one to stand still", lambda: re.search(r"\) T ", open(
-                "/proc/%d/stat" % process.pid, encoding="utf-8").read()), 60, 0.05)
+            stat = Path("/proc/%d/stat" % process.pid)
+            wait_for("the first one to stand still", lambda: ") T " in stat.read_text(), 60, 0.05)
             self.assert_failed(self.stack.lifeboat("promote", "one", "--yes"), 75, "is under way")
             # A sweep of others leaves the living alone.
             self.stack.lifeboat("prune", expect=0)
