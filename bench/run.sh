@@ -1,5 +1,6 @@
 #!/bin/sh
 # Measures a backup and a restore beside PostgreSQL's own tools, on this machine: sh bench/run.sh
+# `sh bench/run.sh docker` measures a backup of a Compose stack beside docker exec.
 #
 # Makes a database of 3 million rows, about 1 GB, in a temporary folder (6 GB of room), and prints a
 # table. Takes about ten minutes. BENCH_ROWS and BENCH_RUNS change the size and how often each is run;
@@ -9,6 +10,11 @@ cd "$(dirname "$0")/.."
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C.UTF-8
 sh packaging/install-packages.sh build demo bench
+measure=bench/measure.py
+if [ "${1:-}" = docker ]; then
+	sh packaging/install-packages.sh tests
+	measure=bench/measure_docker.py
+fi
 build=${LIFEBOAT_BUILD:-$PWD/build}
 if [ -z "${LIFEBOAT:-}" ]; then
 	mkdir -p "$build"
@@ -20,4 +26,4 @@ if [ -z "${LIFEBOAT:-}" ]; then
 	LIFEBOAT=$build/release/lifeboat
 fi
 export LIFEBOAT
-exec /usr/bin/python3 -B bench/measure.py
+exec /usr/bin/python3 -B "$measure"
