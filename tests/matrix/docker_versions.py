@@ -205,7 +205,7 @@ class Versions:
     def special_questions(self):
         asked = [["XPENDING", "special:stream", "readers"], ["XRANGE", "special:stream", "-", "+"]]
         if self.has_functions():
-            asked += [["FUNCTION", "LIST", "WITHCODE"], ["FCALL", "twice", "0", "21"]]
+            asked += [["FUNCTION", "LIST", "LIBRARYNAME", "special", "WITHCODE"], ["FCALL", "twice", "0", "21"]]
         if self.has_field_ttl():
             asked.append(["HEXPIRETIME", "special:hash", "FIELDS", "2", "goes", "stays"])
         return asked
