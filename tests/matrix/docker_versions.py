@@ -10,9 +10,12 @@ One class alone: python3 docker_versions.py Trixie; several at a time are slow, 
 import json
 import os
 import re
+import subprocess
 import sys
+import tempfile
 import time
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -261,13 +264,14 @@ class Versions:
     def test_5_a_refused_restore_makes_nothing(self):
         place = ORDER.index(self.SUITE)
         suite = ORDER[place - 1] if place > 0 else ORDER[1]
-        before, since = self.volumes_and_networks(), self.now()
-        done = self.stack.lifeboat("restore", "--as", "refused",
-                                   *self.image_options({"postgres": self.others[suite].postgres}))
+        before = self.volumes_and_networks()
+        with self.what_is_made() as made:
+            done = self.stack.lifeboat("restore", "--as", "refused",
+                                       *self.image_options({"postgres": self.others[suite].postgres}))
         self.assert_failed(done, 1, "has PostgreSQL %s, " % SUITES[suite]["postgres"],
                            "Restore with an image of PostgreSQL %d (--image postgres=IMAGE)" % self.major)
+        self.assertEqual(made, [])
         self.assertEqual(self.volumes_and_networks(), before)
-        self.assertEqual(self.made(since, self.now()), [])
         self.assert_nothing_left()
 
     def volumes_and_networks(self):
@@ -275,28 +279,46 @@ class Versions:
         return [sorted(name for name in self.docker(kind, "ls", "--format", "{{.Name}}").split()
                        if self.stack.project in name) for kind in ("volume", "network")]
 
-    def now(self):
-        return json.loads(self.docker("info", "--format", "{{json .SystemTime}}"))
-
-    def made(self, since, until):
-        """What of ours was made meanwhile, even if it is gone again: volumes, and containers but those in which an
-        image was looked at. A network has no labels in these events; there is none without a server on it."""
-        lines = self.docker("events", "--since", since, "--until", until, "--filter", "event=create", "--format",
-                            "{{json .}}").splitlines()
+    @contextmanager
+    def what_is_made(self):
+        """Of ours, even if it is gone again: volumes, and containers but those in which an image was looked at. A
+        network has no labels in the daemon's events; there is none without a server on it. A volume of our own at
+        either end shows that nothing was missed in between."""
         made = []
-        for event in map(json.loads, lines):
-            facts, name = event["Actor"]["Attributes"], event["Actor"]["ID"]
-            ours = facts.get("org.lifeboat.stack") == self.stack.project
-            if ((event["Type"] == "volume" and self.stack.project in name)
-                    or (event["Type"] == "container" and ours and facts.get("org.lifeboat.kind") != "helper")):
-                made.append((event["Type"], name))
-        return made
+        with tempfile.TemporaryFile() as out:
+            watch = subprocess.Popen(["docker", "events", "--filter", "event=create", "--format", "{{json .}}"],
+                                     env=self.docker.env, stdin=subprocess.DEVNULL, stdout=out)
+            try:
+                self.wait_for_mark(out, "%s-begin" % self.stack.project)
+                yield made
+                self.wait_for_mark(out, "%s-end" % self.stack.project)
+            finally:
+                watch.kill()
+                watch.wait()
+            out.seek(0)
+            made += [event for event in map(self.as_ours, out.read().decode().splitlines()) if event]
+
+    def wait_for_mark(self, out, name):
+        def seen():
+            self.docker("volume", "create", name)
+            self.docker("volume", "rm", name)
+            return name.encode() in os.pread(out.fileno(), 1 << 24, 0)
+        wait_for("the daemon to tell what is made", seen, 60, 0.5)
+
+    def as_ours(self, line):
+        event = json.loads(line)
+        facts, name = event["Actor"]["Attributes"], event["Actor"]["ID"]
+        if event["Type"] == "volume":
+            return name if self.stack.project + "_" in name else None
+        ours = facts.get("org.lifeboat.stack") == self.stack.project
+        return facts.get("name") if ours and facts.get("org.lifeboat.kind") != "helper" else None
 
     def test_6_newer_servers_load_the_dump(self):
-        for server in self.LOADED_BY:
+        servers = [server for server in self.LOADED_BY if server != "%s %s" % (self.REDIS, self.SUITE)]
+        if not servers:
+            self.skipTest("no other of these loads it")
+        for server in servers:
             kind, suite = server.split()
-            if (kind, suite) == (self.REDIS, self.SUITE):
-                continue
             with self.subTest(server=server):
                 done = self.stack.lifeboat("restore", "--as", kind + suite, "--only", "redis", "--json", "--image",
                                            "redis=" + getattr(self.others[suite], kind), expect=0, timeout=600).json
