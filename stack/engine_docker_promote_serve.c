@@ -122,6 +122,32 @@ static int stop_highest(struct engine_docker *e, const json_t *plan, bool *ret_s
 	return stop_container(e, plan_str(best, "Id"), docker_container_name(best), err);
 }
 
+/* The sandbox's network, when nobody is left on it: Docker refuses otherwise. */
+static int end_networks(struct engine_docker *e, const json_t *plan, struct err *err)
+{
+	CLEANUP(json_freep) json_t *filters = NULL;
+	CLEANUP(json_freep) json_t *list = NULL;
+	CLEANUP(freep) char *query = NULL, *run = NULL;
+	size_t i;
+	json_t *n;
+	if (str_printf(&run, err, LABEL_RUN "=%s", plan_str(plan, "source")) < 0)
+		return -1;
+	filters = json_pack("{s:[s]}", "label", run);
+	if (filters == NULL)
+		return err_nomem(err, "a list of networks");
+	if (docker_filters(filters, &query, err) < 0 ||
+	    docker_get(e->d, &list, err, "/networks%s", query) < 0)
+		return err_wrap(err, "list of networks");
+	json_array_foreach(list, i, n)
+	{
+		struct err why = ERR_INIT;
+		if (strcmp(promote_label(n, LABEL_STACK), e->stack) == 0 &&
+		    docker_delete(e->d, &why, "/networks/%s", plan_str(n, "Id")) < 0)
+			log_debug("network '%s': %s", plan_str(n, "Name"), why.msg);
+	}
+	return 0;
+}
+
 /* Servers that `restore --up` left are thrown away: their volumes are handed over. */
 static int end_servers(struct engine_docker *e, const json_t *plan, struct err *err)
 {
@@ -135,7 +161,7 @@ static int end_servers(struct engine_docker *e, const json_t *plan, struct err *
 		if (docker_delete(e->d, err, "/containers/%s?force=1&v=1", id) < 0)
 			return err_wrap(err, "container '%s'", name);
 	}
-	return 0;
+	return i > 0 ? end_networks(e, plan, err) : 0;
 }
 
 int promote_stop(struct engine_docker *e, const json_t *plan, struct err *err)

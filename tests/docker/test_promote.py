@@ -170,12 +170,13 @@ class Promote(PromoteCase):
 
 class ServersLeftRunning(PromoteCase):
     def test_servers_of_restore_up_end_with_the_promotion(self):
-        self.stack.lifeboat("restore", "--as", "up", "--up", expect=0)
+        self.stack.lifeboat("restore", self.backup, "--as", "up", "--up", expect=0)
         mine = "label=org.lifeboat.stack=" + self.stack.project
         self.assertEqual(len(self.docker("ps", "-q", "--filter", mine).split()), 3)
         done = self.stack.lifeboat("promote", "up", "--yes", "--json", expect=0).json
         self.assertEqual(len(done["servers"]), 3)
         self.assertEqual(self.docker("ps", "-aq", "--filter", mine), "")
+        self.assertEqual(self.docker("network", "ls", "-q", "--filter", mine), "")
         self.assert_well()
         self.assertFalse(self.is_later())
 
