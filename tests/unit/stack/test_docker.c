@@ -402,8 +402,9 @@ static void parse_stat__lies__corrupt(void **state)
 	    /* mtime is "yesterday" */
 	    "eyJuYW1lIjoieCIsInNpemUiOjEsIm1vZGUiOjEsIm10aW1lIjoieWVzdGVyZGF5In0=",
 	    /* mtime is "2026-11-23T08:00:00+1:00" */
-	    "eyJuYW1lIjoieCIsInNpemUiOjEsIm1vZGUiOjEsIm10aW1lIjoiMjAyNi0xMS0yM1QwODowMDowMCsxOjAwIn"
-	    "0=",
+	    ("eyJuYW1lIjoieCIsInNpemUiOjEsIm1vZGUiOjEsIm10aW1lIjoiMjAyNi0xMS0yM1QwODowMDowMCsxOjAwI"
+	     "n"
+	     "0="),
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct err err = ERR_INIT;
