@@ -232,7 +232,8 @@ static int next_text(struct engine_docker *e, const struct promotion_spec *spec,
 	if (record != NULL) {
 		const char *back = json_str_or(record, "before", NULL);
 		const char *was = json_str_or(record, "after", NULL);
-		if ((was == NULL) != (now == NULL) || (was != NULL && strcmp(was, now) != 0)) {
+		bool same = was == NULL || now == NULL ? was == now : strcmp(was, now) == 0;
+		if (!same) {
 			err_set(err, ERR_FAILED, "'%s' is not as that promotion left it",
 				plan_str(record, "path"));
 			return err_hint(err, "Put it right by hand, or run `lifeboat promote` with "
