@@ -2,8 +2,9 @@
 # Installs what is needed, builds, tests: everything, or what is named.
 #
 #   sh tests/run.sh                 all of it
-#   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration docker fuzz matrix
-#   sh tests/run.sh debug           one whole step: debug fuzz threads analyze coverage
+#   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration docker docker-long
+#                                   fuzz matrix
+#   sh tests/run.sh debug           one whole step: debug docker fuzz threads analyze coverage
 #   sh tests/run.sh bench           measures; nothing passes or fails by its figures
 #
 # A step that fails does not stop the others; the last lines say how each ended, and the exit status
@@ -17,7 +18,7 @@ export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1
 unset CC CFLAGS LDFLAGS LIBRARY_PATH C_INCLUDE_PATH CPATH 2>/dev/null
 build=${LIFEBOAT_BUILD:-$PWD/build}
 jobs=$(nproc)
-all='debug fuzz threads analyze coverage'
+all='debug docker fuzz threads analyze coverage'
 
 say() {
 	printf '\n==== %s\n' "$*"
@@ -100,10 +101,10 @@ step_analyze() {
 	echo 'gcc -fanalyzer: clean'
 }
 
-# Which lines step_debug ran. A room below 85 % is a failure.
+# Which lines step_debug and the Docker tests ran. A room below 85 % is a failure.
 step_coverage() {
 	if [ -z "$(find "$build/debug" -name '*.gcda' 2>/dev/null | head -n 1)" ]; then
-		step_debug || return 1
+		step_debug && step_label docker || return 1
 	fi
 	gcovr --root . --exclude tests --json-summary "$build/coverage.json" \
 		-j "$jobs" "$build/debug" >"$build/coverage.log" 2>&1 || {
