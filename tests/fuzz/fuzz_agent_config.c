@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(c == NULL && err.msg[0] != '\0');
 		assert(err.code == ERR_CONFIG || err.code == ERR_LIMIT);
 	} else {
-		assert(c->stack.name != NULL && c->stack.volumes_dir[0] == '/');
+		assert(c->stack.name != NULL);
+		assert(c->stack.volumes_dir == NULL || c->stack.volumes_dir[0] == '/');
 		assert(!c->postgres.enabled || secret_is_set(&c->postgres.url));
 		for (size_t i = 0; i < c->store_count; i++)
 			assert(c->stores[i].url != NULL && c->stores[i].label[0] != '\0');
