@@ -109,7 +109,18 @@ int file_new_write(struct file_new *f, const void *data, size_t len, struct err 
 	return file_write_fd(f->fd, data, len, f->part, err);
 }
 
-int file_new_close(struct file_new *f, struct err *err)
+/* Not every file system (NFS) can rename without replacing; those can link. */
+static int rename_fresh(const char *from, const char *to)
+{
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL || link(from, to) < 0)
+		return -1;
+	unlink(from); /* a second name of what is there now: a sweep finds it */
+	return 0;
+}
+
+static int publish(struct file_new *f, bool fresh, struct err *err)
 {
 	CLEANUP(freep) char *parent = NULL;
 	if (parent_of(f->path, &parent, err) < 0)
@@ -121,8 +132,9 @@ int file_new_close(struct file_new *f, struct err *err)
 	if (fsync(f->fd) < 0)
 		return err_sys(err, ERR_IO, errno, "fsync of '%s'", f->part);
 	bool replaces = file_exists(f->path);
-	if (rename(f->part, f->path) < 0)
-		return err_sys(err, ERR_IO, errno, "rename of '%s' to '%s'", f->part, f->path);
+	if ((fresh ? rename_fresh(f->part, f->path) : rename(f->part, f->path)) < 0)
+		return err_sys(err, errno == EEXIST ? ERR_EXISTS : ERR_IO, errno,
+			       "rename of '%s' to '%s'", f->part, f->path);
 	f->closed = true;
 	if (fsync(folder) < 0) {
 		err_sys(err, ERR_IO, errno, "fsync of folder '%s'", parent);
@@ -133,6 +145,16 @@ int file_new_close(struct file_new *f, struct err *err)
 		return -1;
 	}
 	return 0;
+}
+
+int file_new_close(struct file_new *f, struct err *err)
+{
+	return publish(f, false, err);
+}
+
+int file_new_close_fresh(struct file_new *f, struct err *err)
+{
+	return publish(f, true, err);
 }
 
 void file_new_free(struct file_new *f)

@@ -22,6 +22,8 @@ struct file_new;
 int file_new_open(const char *path, mode_t mode, struct file_new **ret, struct err *err) MUST_USE;
 int file_new_write(struct file_new *f, const void *data, size_t len, struct err *err) MUST_USE;
 int file_new_close(struct file_new *f, struct err *err) MUST_USE; /* f is still to be freed */
+/* The same where no file of that name is there; else ERR_EXISTS, and that one stays. */
+int file_new_close_fresh(struct file_new *f, struct err *err) MUST_USE;
 void file_new_free(struct file_new *f);
 DEFINE_CLEANUP(struct file_new, file_new_free)
 

@@ -138,7 +138,7 @@ static int write_sidecar(struct snapshot *s, struct backup_result *r, struct err
 		return -1;
 	if (fault_point("sidecar", err) < 0)
 		return -1;
-	return store_put_bytes(s->job->store, name, text, strlen(text), err);
+	return store_create_bytes(s->job->store, name, text, strlen(text), err);
 }
 
 /* Writes the whole archive; when it returns 0 the archive is published, but no backup yet. */
@@ -147,7 +147,7 @@ static int write_archive(struct snapshot *s, struct backup_result *r, struct err
 	struct sink *object;
 	char now[CLOCK_TEXT_BYTES];
 	if (catalog_archive_name(s->job->stack, r->id, r->archive, err) < 0 ||
-	    store_put(s->job->store, r->archive, &object, err) < 0 ||
+	    store_create(s->job->store, r->archive, &object, err) < 0 ||
 	    writer_open(object, &s->job->archive, &s->writer, err) < 0 ||
 	    write_restore_md(s, r->archive, err) < 0 || take(s, err) < 0)
 		return -1;

@@ -122,22 +122,57 @@ const char *store_where(const struct store *s)
 	return s->where;
 }
 
-int store_put(struct store *s, const char *name, struct sink **ret, struct err *err)
+bool store_is_remote(const struct store *s)
+{
+	return s->ops->remote;
+}
+
+int store_caveats(struct store *s, struct strlist *ret, struct err *err)
+{
+	if (s->ops->caveats == NULL)
+		return 0;
+	return s->ops->caveats(s->self, ret, err) < 0 ? in_store(s, err) : 0;
+}
+
+static int begin_put(struct store *s, const char *name, bool fresh, struct sink **ret,
+		     struct err *err)
 {
 	if (check_name(s, name, err) < 0)
 		return -1;
-	return s->ops->put(s->self, name, ret, err) < 0 ? in_store(s, err) : 0;
+	return s->ops->put(s->self, name, fresh, ret, err) < 0 ? in_store(s, err) : 0;
+}
+
+int store_put(struct store *s, const char *name, struct sink **ret, struct err *err)
+{
+	return begin_put(s, name, false, ret, err);
+}
+
+int store_create(struct store *s, const char *name, struct sink **ret, struct err *err)
+{
+	return begin_put(s, name, true, ret, err);
+}
+
+static int put_bytes(struct store *s, const char *name, bool fresh, const void *data, size_t len,
+		     struct err *err)
+{
+	CLEANUP(sink_freep) struct sink *object = NULL;
+	if (begin_put(s, name, fresh, &object, err) < 0)
+		return -1;
+	if (sink_write(object, data, len, err) < 0 || sink_close(object, err) < 0)
+		return in_store(s, err);
+	return 0;
 }
 
 int store_put_bytes(struct store *s, const char *name, const void *data, size_t len,
 		    struct err *err)
 {
-	CLEANUP(sink_freep) struct sink *object = NULL;
-	if (store_put(s, name, &object, err) < 0)
-		return -1;
-	if (sink_write(object, data, len, err) < 0 || sink_close(object, err) < 0)
-		return in_store(s, err);
-	return 0;
+	return put_bytes(s, name, false, data, len, err);
+}
+
+int store_create_bytes(struct store *s, const char *name, const void *data, size_t len,
+		       struct err *err)
+{
+	return put_bytes(s, name, true, data, len, err);
 }
 
 int store_get(struct store *s, const char *name, uint64_t offset, uint64_t len, struct source **ret,

@@ -3,7 +3,7 @@
  *
  *  1. store_open(&(struct store_opts){.url = "file:///var/backups/hdms"}, &store, err)
  *  2. store_put(store, "x.tar.zst", …) gives a sink: close publishes the object whole, free without
- *     close leaves nothing visible
+ *     close leaves nothing visible. store_create does the same where no such object is there yet.
  *  3. store_get reads a range, store_list names what is there, store_remove deletes one object
  *  4. store_free
  *
@@ -25,10 +25,40 @@ enum { STORE_NAME_MAX = 200 };
 /* How an unfinished object is called, where a store can't hide it otherwise. */
 #define STORE_PART_SUFFIX ".part"
 
+/* What a kind has no use for is not looked at. All strings are borrowed for store_open alone. */
 struct store_opts {
 	const char *name; /* of the section: "local" */
-	const char *url;  /* file:///absolute/folder */
+	/* file:///absolute/folder, s3://bucket[/prefix], sftp://[user@]host[:port]/absolute/folder,
+	 * davs://host[:port]/folder, dav://host[:port]/folder. Never with a password. */
+	const char *url;
+
+	/* of all that are reached over a network */
+	uint64_t limit_bytes_s; /* no faster than this, both ways together; 0: no limit */
+	int64_t timeout_ms;     /* a longer silence ends a request; 0: 60 s */
+	unsigned retries;       /* of one request, after the first try; 0: STORE_RETRIES */
+	const char *proxy;      /* NULL: as the environment says; "": none */
+	const char *ca_file;    /* NULL: the system's certificates */
+
+	/* s3 */
+	const char *endpoint;   /* https://host[:port]; NULL: that of AWS for the region */
+	const char *region;     /* NULL: us-east-1 */
+	const char *addressing; /* "path" or "virtual"; NULL: path with an endpoint, else virtual */
+	const char *access_key, *secret_key;
+	const char *session_token; /* NULL: none */
+	const char *storage_class; /* NULL: the bucket's */
+	const char *encryption;    /* at rest: "AES256", "aws:kms"; NULL: the bucket's */
+	const char *kms_key;       /* for aws:kms; NULL: the bucket's */
+	const char *object_lock;   /* "governance", "compliance"; NULL: none */
+	unsigned object_lock_days;
+
+	/* sftp and dav */
+	const char *user;     /* NULL: that of the url, else the process's own (sftp), none (dav) */
+	const char *password; /* dav */
+	const char *key_file; /* sftp: private key; NULL: the agent's */
+	const char *key_passphrase; /* NULL: none */
+	const char *known_hosts;    /* sftp; NULL: ~/.ssh/known_hosts */
 };
+enum { STORE_RETRIES = 5 };
 
 struct store_object {
 	char name[STORE_NAME_MAX + 1];
@@ -50,6 +80,11 @@ DEFINE_CLEANUP(struct store, store_free)
 const char *store_name(const struct store *s);
 const char *store_where(const struct store *s);
 
+/* Is it on another machine? */
+bool store_is_remote(const struct store *s);
+/* What this store can't do that others can, each a sentence; for `check`. Asks the store. */
+int store_caveats(struct store *s, struct strlist *ret, struct err *err) MUST_USE;
+
 bool store_name_is_valid(const char *name);
 
 /* Replaces an object of that name, in one step, when the sink is closed. */
@@ -57,6 +92,11 @@ int store_put(struct store *s, const char *name, struct sink **ret, struct err *
 /* put of what is in memory, closed. */
 int store_put_bytes(struct store *s, const char *name, const void *data, size_t len,
 		    struct err *err) MUST_USE;
+/* The same, but what is there stays: then, at the latest, close is ERR_EXISTS. Of two that create
+ * one name at the same time one succeeds (but see store_caveats). */
+int store_create(struct store *s, const char *name, struct sink **ret, struct err *err) MUST_USE;
+int store_create_bytes(struct store *s, const char *name, const void *data, size_t len,
+		       struct err *err) MUST_USE;
 /* Bytes [offset, offset + len) exactly; len UINT64_MAX: to the end. Fewer is ERR_CORRUPT. */
 int store_get(struct store *s, const char *name, uint64_t offset, uint64_t len, struct source **ret,
 	      struct err *err) MUST_USE;
@@ -87,10 +127,12 @@ int store_free_bytes(struct store *s, uint64_t *ret, struct err *err) MUST_USE;
 /* ---- for the kinds ---- */
 struct store_ops {
 	const char *scheme; /* "file" */
+	bool remote;
 	int (*open)(const struct store_opts *opts, void **ret_self, char **ret_where,
 		    struct err *err);
 	void (*free)(void *self);
-	int (*put)(void *self, const char *name, struct sink **ret, struct err *err);
+	/* `fresh`: store_create. */
+	int (*put)(void *self, const char *name, bool fresh, struct sink **ret, struct err *err);
 	int (*get)(void *self, const char *name, uint64_t offset, uint64_t len, struct source **ret,
 		   struct err *err);
 	int (*stat)(void *self, const char *name, struct store_object *ret, struct err *err);
@@ -101,6 +143,7 @@ struct store_ops {
 	int (*sweep)(void *self, const char *prefix, bool dry_run, struct strlist *ret,
 		     struct err *err);
 	int (*free_bytes)(void *self, uint64_t *ret, struct err *err);
+	int (*caveats)(void *self, struct strlist *ret, struct err *err); /* NULL: none */
 };
 extern const struct store_ops store_file_ops;
 

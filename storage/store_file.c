@@ -102,6 +102,11 @@ static int object_close(void *self, struct err *err)
 	return file_new_close(self, err);
 }
 
+static int fresh_close(void *self, struct err *err)
+{
+	return file_new_close_fresh(self, err);
+}
+
 static void object_free(void *self)
 {
 	file_new_free(self);
@@ -109,14 +114,20 @@ static void object_free(void *self)
 
 static const struct sink_ops object_ops = {
     .write = object_write, .close = object_close, .free = object_free};
+static const struct sink_ops fresh_ops = {
+    .write = object_write, .close = fresh_close, .free = object_free};
 
-static int folder_put(void *self, const char *name, struct sink **ret, struct err *err)
+static int folder_put(void *self, const char *name, bool fresh, struct sink **ret, struct err *err)
 {
 	CLEANUP(freep) char *path = NULL;
 	struct file_new *file;
-	if (path_in(self, name, &path, err) < 0 || file_new_open(path, 0600, &file, err) < 0)
+	if (path_in(self, name, &path, err) < 0)
 		return -1;
-	return sink_new(&object_ops, file, ret, err);
+	if (fresh && file_exists(path))
+		return err_set(err, ERR_EXISTS, "'%s' is there already", path);
+	if (file_new_open(path, 0600, &file, err) < 0)
+		return -1;
+	return sink_new(fresh ? &fresh_ops : &object_ops, file, ret, err);
 }
 
 /* ---- reading ---- */

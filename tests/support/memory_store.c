@@ -133,6 +133,7 @@ static void remind(atomic_uint *left, void (*fn)(void))
 struct put {
 	struct memory_store *m;
 	char name[201];
+	bool fresh;
 	struct buf data;
 };
 
@@ -155,6 +156,8 @@ static int put_close(void *self, struct err *err)
 	remind(&p->m->until_write, p->m->at_write);
 	if (fails(&p->m->fail_write))
 		return err_set(err, ERR_NOSPACE, "the store in memory is full");
+	if (p->fresh && find(p->m, p->name) != NULL)
+		return err_set(err, ERR_EXISTS, "'%s' is there already", p->name);
 	memory_store_set(p->m, p->name, p->data.data, p->data.len);
 	return 0;
 }
@@ -167,12 +170,14 @@ static void put_free(void *self)
 	free(p);
 }
 
-static int store_put_op(void *self, const char *name, struct sink **ret, struct err *err)
+static int store_put_op(void *self, const char *name, bool fresh, struct sink **ret,
+			struct err *err)
 {
 	static const struct sink_ops ops = {
 	    .write = put_write, .close = put_close, .free = put_free};
 	struct put *p = must(calloc(1, sizeof *p));
 	p->m = self;
+	p->fresh = fresh;
 	strncpy(p->name, name, sizeof p->name - 1);
 	buf_init(&p->data, MAX_BYTES);
 	atomic_fetch_add(&p->m->open_puts, 1);

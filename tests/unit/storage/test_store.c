@@ -34,8 +34,9 @@ static int fake_write(void *self, const uint8_t *data, size_t len, struct err *e
 
 static const struct sink_ops fake_sink_ops = {.write = fake_write};
 
-static int fake_put(void *self, const char *name, struct sink **ret, struct err *err)
+static int fake_put(void *self, const char *name, bool fresh, struct sink **ret, struct err *err)
 {
+	(void)fresh;
 	if (strcmp(name, "refused") == 0)
 		return says_no(err);
 	return sink_new(&fake_sink_ops, self, ret, err);

@@ -146,6 +146,41 @@ static void put__closed__is_there_whole_and_private(void **state)
 	assert_int_equal(temp_dir_count(&r->dir), 1);
 }
 
+static void create__a_new_name__is_there(void **state)
+{
+	struct room *r = *state;
+	assert_int_equal(store_create_bytes(r->store, "hdms.json", "one", 3, &r->err), 0);
+	assert_content(r, "hdms.json", "one");
+	assert_int_equal(temp_dir_count(&r->dir), 1);
+}
+
+static void create__of_what_is_there__is_refused_and_it_stays(void **state)
+{
+	struct room *r = *state;
+	put(r, "hdms.json", "one");
+	assert_int_equal(store_create_bytes(r->store, "hdms.json", "two", 3, &r->err), -1);
+	assert_int_equal(r->err.code, ERR_EXISTS);
+	assert_non_null(strstr(r->err.msg, "hdms.json' is there already"));
+	assert_content(r, "hdms.json", "one");
+	assert_int_equal(temp_dir_count(&r->dir), 1);
+}
+
+static void create__overtaken_before_its_close__leaves_the_other_one(void **state)
+{
+	struct room *r = *state;
+	struct sink *s = NULL;
+	assert_int_equal(store_create(r->store, "hdms.json", &s, &r->err), 0);
+	assert_int_equal(sink_write(s, "two", 3, &r->err), 0);
+	FILE *other = fopen(temp_dir_in(&r->dir, "hdms.json"), "w");
+	assert_non_null(other);
+	assert_int_equal(fputs("one", other) >= 0 && fclose(other) == 0, 1);
+	assert_int_equal(sink_close(s, &r->err), -1);
+	assert_int_equal(r->err.code, ERR_EXISTS);
+	sink_free(s);
+	assert_content(r, "hdms.json", "one");
+	assert_int_equal(temp_dir_count(&r->dir), 1);
+}
+
 static void put__freed_without_close__leaves_nothing_and_the_old_one(void **state)
 {
 	struct room *r = *state;
@@ -509,6 +544,9 @@ int main(void)
 	    T(open__wrong_urls__are_refused_with_what_to_write),
 	    T(open__a_file_in_the_way__is_an_error),
 	    T(put__closed__is_there_whole_and_private),
+	    T(create__a_new_name__is_there),
+	    T(create__of_what_is_there__is_refused_and_it_stays),
+	    T(create__overtaken_before_its_close__leaves_the_other_one),
 	    T(put__freed_without_close__leaves_nothing_and_the_old_one),
 	    T(put__unfinished__is_in_no_list),
 	    T(put__twice_at_once__the_second_is_refused),
