@@ -68,9 +68,12 @@ if [ -d /run/systemd/system ]; then
 	case "$missing " in
 	*" docker.io "*) $as_root systemctl disable --quiet docker.service docker.socket containerd 2>/dev/null || true ;;
 	esac
-	for service in postgresql redis-server pgbouncer; do
+	for service in postgresql redis-server pgbouncer nginx; do
 		case "$missing " in
 		*" $service"*) $as_root systemctl disable --quiet "$service" 2>/dev/null || true ;;
 		esac
 	done
+	case "$missing " in
+	*" openssh-server "*) $as_root systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true ;;
+	esac
 fi
