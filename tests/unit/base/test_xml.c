@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -69,8 +70,9 @@ static void parse__what_is_no_document__is_corrupt(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct err err = ERR_INIT;
 		struct xml *x = NULL;
-		char says[200] = "not a document of XML that we read: ";
-		strncat(says, cases[i].says, 100);
+		char says[200];
+		snprintf(says, sizeof says, "not a document of XML that we read: %s",
+			 cases[i].says);
 		assert_int_equal(xml_parse(cases[i].text, strlen(cases[i].text), &x, &err), -1);
 		assert_int_equal(err.code, ERR_CORRUPT);
 		assert_string_equal(err.msg, says);
