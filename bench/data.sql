@@ -1,5 +1,8 @@
 -- :rows rows in all, half tickets, half events. Sentences are put together from words once and then
 -- reused, so that the text compresses like text and the making takes seconds.
+-- Alone: in a container there is little shared memory, and it is the data that counts, not its making.
+SET max_parallel_workers_per_gather = 0;
+SET max_parallel_maintenance_workers = 0;
 SELECT setseed(0.42) \g /dev/null
 CREATE TABLE sentences AS
 	WITH words AS (SELECT string_to_array('the printer ticket user cannot login after update screen server is slow'

@@ -18,6 +18,8 @@ export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1
 unset CC CFLAGS LDFLAGS LIBRARY_PATH C_INCLUDE_PATH CPATH 2>/dev/null
 build=${LIFEBOAT_BUILD:-$PWD/build}
 jobs=$(nproc)
+# Tests of servers wait more than they compute.
+waiting_jobs=$((jobs * 2))
 all='debug docker fuzz threads analyze coverage'
 
 say() {
@@ -39,11 +41,12 @@ make_tree() {
 	echo "built in $build/$tree"
 }
 
-# run_tests TREE CTEST-ARGUMENTS…: an empty choice is a failure.
+# run_tests TREE JOBS CTEST-ARGUMENTS…: an empty choice is a failure.
 run_tests() {
 	tree=$1
-	shift
-	$no_aslr ctest --test-dir "$build/$tree" --no-tests=error -j "$jobs" "$@" </dev/null
+	side_by_side=$2
+	shift 2
+	$no_aslr ctest --test-dir "$build/$tree" --no-tests=error -j "$side_by_side" "$@" </dev/null
 }
 
 # The sanitizers need a memory layout that not every kernel gives by itself, and the leak checker
@@ -76,15 +79,15 @@ probe_sanitizers() {
 step_debug() {
 	make_tree debug -DLIFEBOAT_COVERAGE=ON || return 1
 	find "$build/debug" -name '*.gcda' -delete
-	run_tests debug -L '^(lint|unit|sweep|live|integration)$'
+	run_tests debug "$waiting_jobs" -L '^(lint|unit|sweep|live|integration)$'
 }
 
 step_fuzz() {
-	make_tree clang && run_tests clang -L '^fuzz$'
+	make_tree clang && run_tests clang "$jobs" -L '^fuzz$'
 }
 
 step_threads() {
-	make_tree tsan && run_tests tsan -L '^(unit|sweep)$' -R '/(base|storage)/'
+	make_tree tsan && run_tests tsan "$jobs" -L '^(unit|sweep)$' -R '/(base|storage)/'
 }
 
 # gcc's own analyzer over everything that ships. gcc 12 takes variables with a cleanup in a loop for
@@ -121,7 +124,7 @@ step_bench() {
 step_label() {
 	case $1 in
 	fuzz) step_fuzz ;;
-	*) make_tree debug && run_tests debug -L "^$1\$" ;;
+	*) make_tree debug && run_tests debug "$waiting_jobs" -L "^$1\$" ;;
 	esac
 }
 
