@@ -1,5 +1,6 @@
 #include "base/retry.h"
 
+#include <poll.h>
 #include <sys/random.h>
 #include "base/clock.h"
 
@@ -36,6 +37,16 @@ bool retry_again(struct retry *r, struct err *err)
 		ms = r->least_ms;
 	r->least_ms = 0;
 	struct err stop = ERR_INIT;
+	if (r->stop_fd > 0) {
+		if (wait_fd(r->stop_fd, POLLIN, deadline_in(ms), &stop) == 0)
+			err_set_message(&stop, ERR_CANCELLED, "stopped");
+		if (stop.code == ERR_TIMEOUT) {
+			err_clear(err);
+			return true;
+		}
+		*err = stop;
+		return false;
+	}
 	if ((r->wait != NULL ? r->wait : wait_ms)(ms, &stop) < 0) {
 		*err = stop;
 		return false;

@@ -20,6 +20,7 @@ struct retry {
 	int64_t base_ms, cap_ms; /* 0: RETRY_BASE_MS, RETRY_CAP_MS */
 	int64_t least_ms;        /* the server said "not before" (Retry-After); for the next wait */
 	unsigned failed;         /* tries so far; set to 0 after progress to begin anew */
+	int stop_fd;             /* readable: the wait ends as a cancelled one; 0: none */
 	/* NULL: wait_ms. Tests bring their own. */
 	int (*wait)(int64_t ms, struct err *err);
 };

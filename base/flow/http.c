@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/flow/http_impl.h"
+#include "base/secret.h"
 
 static int dup_if(const char *text, char **ret, struct err *err)
 {
@@ -26,7 +27,8 @@ int http_open(const struct http_opts *opts, struct http **ret, struct err *err)
 	if (dup_if(opts->unix_socket, &h->unix_socket, err) < 0 ||
 	    dup_if(opts->ca_file, &h->ca_file, err) < 0 ||
 	    dup_if(opts->cert_file, &h->cert_file, err) < 0 ||
-	    dup_if(opts->key_file, &h->key_file, err) < 0) {
+	    dup_if(opts->key_file, &h->key_file, err) < 0 ||
+	    dup_if(opts->proxy, &h->proxy, err) < 0) {
 		http_free(h);
 		return -1;
 	}
@@ -45,6 +47,7 @@ void http_free(struct http *h)
 	free(h->ca_file);
 	free(h->cert_file);
 	free(h->key_file);
+	secret_wipe(h->proxy);
 	free(h);
 	curl_global_cleanup();
 }

@@ -28,6 +28,7 @@ struct http_opts {
 	const char *ca_file;        /* for https; NULL: the system's */
 	const char *cert_file;      /* client's certificate (PEM); NULL: none */
 	const char *key_file;       /* its key */
+	const char *proxy;          /* http://host:port; NULL: as the environment says; "": none */
 	int64_t connect_timeout_ms; /* 0: 20 s */
 };
 
@@ -43,6 +44,7 @@ struct http_request {
 	const void *body;           /* of http_call, http_source and http_upgrade; NULL: none */
 	size_t body_bytes;
 	int64_t idle_ms; /* a longer silence is ERR_TIMEOUT; 0: 60 s; negative: no limit */
+	int stop_fd;     /* readable: ERR_CANCELLED, for threads of one work; 0: none */
 };
 
 enum { HTTP_BODY_MAX = 64 << 20 };

@@ -164,6 +164,7 @@ int http_exchange_new(struct http *h, const struct http_request *q, enum http_up
 	x->http = h;
 	x->answer.body.max = HTTP_BODY_MAX;
 	x->timer = DEADLINE_NEVER;
+	x->stop_fd = q->stop_fd;
 	x->idle_ms = q->idle_ms != 0 ? q->idle_ms : HTTP_IDLE_DEFAULT_MS;
 	if (length != UINT64_MAX && length > INT64_MAX)
 		return err_set(err, ERR_LIMIT, "a body of %llu bytes", (unsigned long long)length);
@@ -245,13 +246,17 @@ static void look(struct http_exchange *x)
 
 int http_exchange_step(struct http_exchange *x, struct err *err)
 {
-	struct pollfd ready[HTTP_FDS_MAX];
-	size_t count = x->fd_count;
+	struct pollfd ready[HTTP_FDS_MAX + 1];
+	size_t count = x->fd_count, all = count;
 	int running;
 	CURLMcode rc = CURLM_OK;
 	struct err why = ERR_INIT;
-	memcpy(ready, x->fds, sizeof ready);
-	if (wait_poll(ready, count, deadline_min(x->timer, x->quiet_until), &why) == 0) {
+	memcpy(ready, x->fds, sizeof x->fds);
+	if (x->stop_fd > 0)
+		ready[all++] = (struct pollfd){.fd = x->stop_fd, .events = POLLIN};
+	if (wait_poll(ready, all, deadline_min(x->timer, x->quiet_until), &why) == 0) {
+		if (all > count && ready[count].revents != 0)
+			return err_set(err, ERR_CANCELLED, "%s: stopped", x->name);
 		for (size_t i = 0; i < count && rc == CURLM_OK; i++) {
 			int what = (ready[i].revents & POLLIN ? CURL_CSELECT_IN : 0) |
 				   (ready[i].revents & POLLOUT ? CURL_CSELECT_OUT : 0);

@@ -13,13 +13,13 @@
 enum {
 	HTTP_IDLE_MAX = 4,        /* connections kept for the next request */
 	HTTP_HEAD_MAX = 64 << 10, /* bytes of an answer's head */
-	HTTP_FDS_MAX = 7,         /* wait_poll takes no more */
+	HTTP_FDS_MAX = 6,         /* wait_poll takes no more, with stop_fd */
 	HTTP_IDLE_DEFAULT_MS = 60000,
 	HTTP_CONNECT_DEFAULT_MS = 20000
 };
 
 struct http {
-	char *unix_socket, *ca_file, *cert_file, *key_file;
+	char *unix_socket, *ca_file, *cert_file, *key_file, *proxy;
 	int64_t connect_timeout_ms;
 	pthread_mutex_t lock; /* of what follows: streams of one client may be in several threads */
 	CURLM *idle[HTTP_IDLE_MAX]; /* each with a connection at most */
@@ -60,6 +60,7 @@ struct http_exchange {
 	size_t fd_count;
 	struct deadline timer;
 	int64_t idle_ms;
+	int stop_fd;
 	struct deadline quiet_until;
 	curl_off_t moved; /* bytes in both directions, when last looked at */
 

@@ -137,6 +137,8 @@ static void set_connection(struct http_exchange *x)
 	set_long(x, CURLOPT_PATH_AS_IS, 1);
 	set_long(x, CURLOPT_BUFFERSIZE, 128 << 10);
 	set_text(x, CURLOPT_USERAGENT, "lifeboat/" LIFEBOAT_VERSION);
+	if (h->proxy != NULL)
+		set_text(x, CURLOPT_PROXY, h->proxy);
 	if (h->unix_socket != NULL) {
 		set_text(x, CURLOPT_UNIX_SOCKET_PATH, h->unix_socket);
 		set_text(x, CURLOPT_PROXY, "");

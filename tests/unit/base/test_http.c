@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "tests/support/http_case.h"
@@ -67,6 +69,41 @@ static void call__unix_socket__goes_there(void **state)
 	http_case_stop(&c);
 	assert_non_null(strstr(c.fake.heads, "Host: fake\r\n"));
 	temp_dir_remove(&dir);
+}
+
+static void call__proxy__is_asked_or_not_as_told(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO}};
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = {.method = "GET", .url = "http://far.invalid/a", .idle_ms = 20000};
+	struct http_opts o = {.proxy = c.fake.url};
+	http_free(c.client);
+	assert_int_equal(http_open(&o, &c.client, &c.err), 0);
+	answered(&q, 200, "hello");
+	setenv("http_proxy", "http://127.0.0.1:1", 1);
+	o.proxy = "";
+	http_free(c.client);
+	assert_int_equal(http_open(&o, &c.client, &c.err), 0);
+	q = http_case_ask(&c, "GET", "/b");
+	answered(&q, 200, "hello");
+	unsetenv("http_proxy");
+	http_case_stop(&c);
+	assert_non_null(strstr(c.fake.heads, "GET http://far.invalid/a HTTP/1.1\r\n"));
+	assert_non_null(strstr(c.fake.heads, "GET /b HTTP/1.1\r\n"));
+}
+
+static void call__stopped__is_cancelled(void **state)
+{
+	(void)state;
+	static const struct fake_reply replies[] = {{.bytes = OK_HELLO, .pause_ms = 5000}};
+	http_case_start(&c, replies, 1, NULL);
+	struct http_request q = http_case_ask(&c, "GET", "/");
+	q.stop_fd = eventfd(1, EFD_CLOEXEC);
+	assert_int_equal(call(&q), -1);
+	http_case_failed(&c, ERR_CANCELLED, "/': stopped");
+	close(q.stop_fd);
+	http_case_stop(&c);
 }
 
 static void call__methods_and_bodies__are_sent_as_given(void **state)
@@ -374,6 +411,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(call__length_and_chunks__whole_answers_over_one_connection),
 	    cmocka_unit_test(call__unix_socket__goes_there),
+	    cmocka_unit_test(call__proxy__is_asked_or_not_as_told),
+	    cmocka_unit_test(call__stopped__is_cancelled),
 	    cmocka_unit_test(call__methods_and_bodies__are_sent_as_given),
 	    cmocka_unit_test(call__large_body__arrives_whole),
 	    cmocka_unit_test(call__interim_answers_and_redirects__last_answer_as_it_is),

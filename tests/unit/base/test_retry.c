@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/retry.h"
@@ -118,6 +120,22 @@ static void again__cancelled_wait__is_that_error(void **state)
 	assert_false(err.retryable);
 }
 
+static void again__stopped__is_cancelled(void **state)
+{
+	(void)state;
+	int stop = eventfd(0, EFD_CLOEXEC);
+	struct retry r = {.retries = 3, .base_ms = 1, .stop_fd = stop};
+	struct err err = refusal();
+	assert_true(retry_again(&r, &err));
+	assert_int_equal(eventfd_write(stop, 1), 0);
+	r.base_ms = INT64_MAX / 2;
+	err = refusal();
+	assert_false(retry_again(&r, &err));
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_string_equal(err.msg, "stopped");
+	close(stop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +146,7 @@ int main(void)
 	    cmocka_unit_test_setup(again__no_retries__says_nothing_of_tries, begin),
 	    cmocka_unit_test_setup(again__told_not_before__waits_that_long_once, begin),
 	    cmocka_unit_test_setup(again__cancelled_wait__is_that_error, begin),
+	    cmocka_unit_test(again__stopped__is_cancelled),
 	};
 	return cmocka_run_group_tests_name("retry", tests, NULL, NULL);
 }
