@@ -1,4 +1,4 @@
-#include "storage/store.h"
+#include "storage/store_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,13 +6,6 @@
 /* The kinds of stores. A new one is a new file and a line here. */
 static const struct store_ops *const kinds[] = {&store_file_ops};
 enum { KINDS = sizeof kinds / sizeof *kinds };
-
-struct store {
-	const struct store_ops *ops;
-	void *self;
-	char *name;
-	char *where;
-};
 
 struct store_lock {
 	const struct store_ops *ops;
@@ -73,13 +66,18 @@ int store_open(const struct store_opts *opts, struct store **ret, struct err *er
 	void *self;
 	if (ops->open(opts, &self, &where, err) < 0)
 		return err_wrap(err, "store '%s'", opts->name);
-	struct store *s;
+	CLEANUP(store_freep) struct store *s = NULL;
 	if (store_wrap(ops, self, opts->name, &s, err) < 0)
 		return -1;
 	free(s->where);
 	s->where = where;
 	where = NULL;
+	if (opts->retries > 0)
+		s->retry.retries = opts->retries;
+	if (opts->limit_bytes_s > 0 && throttle_new(opts->limit_bytes_s, &s->throttle, err) < 0)
+		return -1;
 	*ret = s;
+	s = NULL;
 	return 0;
 }
 
@@ -94,6 +92,7 @@ int store_wrap(const struct store_ops *ops, void *self, const char *name, struct
 	}
 	s->ops = ops;
 	s->self = self;
+	s->retry.retries = ops->remote ? STORE_RETRIES : 0;
 	if (str_dup(name, &s->name, err) < 0 || str_dup(name, &s->where, err) < 0)
 		return -1;
 	*ret = s;
@@ -107,6 +106,7 @@ void store_free(struct store *s)
 		return;
 	if (s->ops->free != NULL)
 		s->ops->free(s->self);
+	throttle_free(s->throttle);
 	free(s->name);
 	free(s->where);
 	free(s);
@@ -137,9 +137,15 @@ int store_caveats(struct store *s, struct strlist *ret, struct err *err)
 static int begin_put(struct store *s, const char *name, bool fresh, struct sink **ret,
 		     struct err *err)
 {
+	struct sink *object;
 	if (check_name(s, name, err) < 0)
 		return -1;
-	return s->ops->put(s->self, name, fresh, ret, err) < 0 ? in_store(s, err) : 0;
+	if (s->ops->put(s->self, name, fresh, &object, err) < 0)
+		return in_store(s, err);
+	if (s->throttle != NULL && sink_throttled(object, s->throttle, &object, err) < 0)
+		return -1;
+	*ret = object;
+	return 0;
 }
 
 int store_put(struct store *s, const char *name, struct sink **ret, struct err *err)
@@ -178,9 +184,15 @@ int store_create_bytes(struct store *s, const char *name, const void *data, size
 int store_get(struct store *s, const char *name, uint64_t offset, uint64_t len, struct source **ret,
 	      struct err *err)
 {
+	struct source *object;
 	if (check_name(s, name, err) < 0)
 		return -1;
-	return s->ops->get(s->self, name, offset, len, ret, err) < 0 ? in_store(s, err) : 0;
+	if (store_get_lasting(s, name, offset, len, &object, err) < 0)
+		return in_store(s, err);
+	if (s->throttle != NULL && source_throttled(object, s->throttle, &object, err) < 0)
+		return -1;
+	*ret = object;
+	return 0;
 }
 
 int store_get_bytes(struct store *s, const char *name, struct buf *out, struct err *err)
@@ -202,7 +214,11 @@ int store_stat(struct store *s, const char *name, struct store_object *ret, stru
 {
 	if (check_name(s, name, err) < 0)
 		return -1;
-	return s->ops->stat(s->self, name, ret, err) < 0 ? in_store(s, err) : 0;
+	struct retry r = s->retry;
+	while (s->ops->stat(s->self, name, ret, err) < 0)
+		if (!store_again(s, &r, name, err))
+			return in_store(s, err);
+	return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -214,8 +230,10 @@ static int by_name(const void *a, const void *b)
 int store_list(struct store *s, const char *prefix, struct store_objects *ret, struct err *err)
 {
 	struct store_objects found = {0};
-	if (s->ops->list(s->self, prefix, &found, err) < 0)
-		return in_store(s, err);
+	struct retry r = s->retry;
+	while (s->ops->list(s->self, prefix, &found, err) < 0)
+		if (!store_again(s, &r, prefix, err))
+			return in_store(s, err);
 	if (found.count > 1)
 		qsort(found.items, found.count, sizeof *found.items, by_name);
 	*ret = found;
@@ -232,7 +250,11 @@ int store_remove(struct store *s, const char *name, struct err *err)
 {
 	if (check_name(s, name, err) < 0)
 		return -1;
-	return s->ops->remove(s->self, name, err) < 0 ? in_store(s, err) : 0;
+	struct retry r = s->retry;
+	while (s->ops->remove(s->self, name, err) < 0)
+		if (!store_again(s, &r, name, err))
+			return in_store(s, err);
+	return 0;
 }
 
 int store_lock(struct store *s, const char *stack, struct store_lock **ret, struct err *err)

@@ -29,4 +29,20 @@ void memory_store_slow_writes(struct memory_store *m, unsigned ms);
 unsigned memory_store_gets(const struct memory_store *m);
 unsigned memory_store_open_puts(const struct memory_store *m);
 
+/* The same as if it were on another machine: calls are tried again, without waiting. */
+void memory_store_open_remote(struct memory_store **ret, struct store **ret_store);
+/* Another connection to a remote one, to be freed before the first. */
+void memory_store_share(struct memory_store *m, struct store **ret_store);
+
+/* The wall clock of the store: what is written from now on was modified then. 0 at first. */
+void memory_store_set_time(struct memory_store *m, int64_t now_ms);
+
+enum memory_call { MEMORY_PUT, MEMORY_GET, MEMORY_STAT, MEMORY_LIST, MEMORY_REMOVE, MEMORY_CALLS };
+/* The next `times` calls fail with `code` "the store in memory refuses". */
+void memory_store_refuse(struct memory_store *m, enum memory_call call, unsigned times,
+			 enum err_code code, bool retryable);
+unsigned memory_store_calls(const struct memory_store *m, enum memory_call call);
+/* The next `sources` each break after so many bytes, retryably. */
+void memory_store_break_reads(struct memory_store *m, unsigned sources, size_t after_bytes);
+
 #endif
