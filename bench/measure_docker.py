@@ -39,7 +39,7 @@ def plain_backup(stack):
 
 def main():
     with ComposeStack(populate=False) as stack:
-        conf = re.sub(r"^\[(redis|pgbouncer)\]\n(?:[^\[].*\n|\n)*", "", stack.conf(), flags=re.M)
+        conf = re.sub(r"^\[(redis|pgbouncer)\]\n(?:[^\[\n].*\n|\n)*", "", stack.conf(), flags=re.M)
         stack.write_conf(conf + "\n[archive]\nlevel = %d\n" % LEVEL)
         say("making %d rows" % ROWS)
         make_data(stack)
