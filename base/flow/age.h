@@ -7,7 +7,7 @@
  *  2. age_identities_add_file(&i, "key.txt", err)    private keys; needed to decrypt
  *     filter_age_decrypt(&i, &filter, err)           a whole file, from its first byte
  *  3. age_open(&i, header, len, &file, err)          for reading a part of one: chunks of 64 KiB,
- *     age_range, age_unseal                          each sealed by itself
+ *     age_plain_bytes, age_unseal                    each sealed by itself
  *
  * What was changed in any byte, cut or lengthened is ERR_CORRUPT; a file for others is ERR_DENIED
  * and says so. Keys are zeroed. Passphrases (scrypt), plugins and ssh keys are ERR_CONFIG with what
@@ -34,6 +34,9 @@ struct age_recipients {
 int age_recipients_add(struct age_recipients *r, const char *text, struct err *err) MUST_USE;
 int age_recipients_add_file(struct age_recipients *r, const char *path, struct err *err) MUST_USE;
 void age_recipients_done(struct age_recipients *r);
+/* "age1…" of a key. */
+enum { AGE_RECIPIENT_BYTES = 63, AGE_IDENTITY_BYTES = 75 };
+void age_recipient_text(const uint8_t key[32], char ret[AGE_RECIPIENT_BYTES]);
 
 struct age_identities {
 	uint8_t (*keys)[32]; /* secret */
@@ -46,9 +49,10 @@ int age_identities_add_file(struct age_identities *i, const char *path, bool *re
 			    struct err *err) MUST_USE;
 /* Zeroes them. */
 void age_identities_done(struct age_identities *i);
+/* The public key of an identity. */
+int age_identity_recipient(const uint8_t identity[32], uint8_t ret[32], struct err *err) MUST_USE;
 
 /* A new key pair, as text. `identity` is secret. */
-enum { AGE_RECIPIENT_BYTES = 63, AGE_IDENTITY_BYTES = 75 };
 int age_keygen(char identity[AGE_IDENTITY_BYTES], char recipient[AGE_RECIPIENT_BYTES],
 	       struct err *err) MUST_USE;
 

@@ -128,7 +128,17 @@ def docker_tar():
     return seeds
 
 
-MAKERS = {"docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
+def age():
+    """Files of one and two recipients for the identity that fuzz_base_age has."""
+    identity = (SUPPORT / "age_vectors.h").read_text().split("AGE-SECRET-KEY-", 1)[1].split('"')[0]
+    ours = run(["age-keygen", "-y"], input=("AGE-SECRET-KEY-" + identity + "\n").encode()).stdout.decode().strip()
+    other = run(["age-keygen"]).stdout.decode().split("public key: ")[1].split()[0]
+    return {name: run(["age", *sum((["-r", r] for r in to), [])], input=data).stdout
+            for name, to, data in (("one", [ours], b"age"), ("two", [other, ours], b""), ("other", [other], b"age"),
+                                   ("chunks", [ours], bytes(70000)))}
+
+
+MAKERS = {"age": age, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
           "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head}
