@@ -84,7 +84,7 @@ int cmd_restore(struct app *app, struct err *err)
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(restore_result_done) struct restore_result r = {.outcome = OUTCOME_UNVERIFIED};
 	struct restore_job job;
-	char took[FORMAT_BYTES];
+	char took[FORMAT_BYTES], fetched[FORMAT_BYTES], size[FORMAT_BYTES];
 	if (job_open(app, cli_value(app->cli, "store"), "restore", &j, err) < 0 ||
 	    engine_sweep(j->engine, cli_flag(app->cli, "dry-run"), NULL, err) < 0 ||
 	    job_restore(j, &job, err) < 0 || job_only(j, &job.only, err) < 0 ||
@@ -100,13 +100,18 @@ int cmd_restore(struct app *app, struct err *err)
 		    job.backup->id, format_duration(r.restore_ms, took), r.kept ? " into" : "");
 	if (r.kept)
 		say_volumes(app, &r);
+	output_line(app->out, "fetched %s from store '%s', whose archive has %s",
+		    format_size(r.fetched_bytes, fetched), j->store_config->label,
+		    format_size(r.archive_bytes, size));
 	proof_text_say(app->out, r.outcome, r.report, r.prove_ms);
 	if (output_json(app->out,
-			json_pack("{s:s, s:s, s:O, s:O?, s:O, s:b, s:I, s:I, s:I}", "id",
+			json_pack("{s:s, s:s, s:O, s:O?, s:O, s:b, s:I, s:I, s:I, s:I, s:I}", "id",
 				  job.backup->id, "outcome", outcome_name(r.outcome), "volumes",
 				  r.volumes, "servers", r.servers, "proof", r.report, "kept",
 				  r.kept, "restore_ms", (json_int_t)r.restore_ms, "prove_ms",
-				  (json_int_t)r.prove_ms, "data_age_ms", (json_int_t)r.data_age_ms),
+				  (json_int_t)r.prove_ms, "data_age_ms", (json_int_t)r.data_age_ms,
+				  "fetched_bytes", (json_int_t)r.fetched_bytes, "archive_bytes",
+				  (json_int_t)r.archive_bytes),
 			err) < 0)
 		return -1;
 	if (proof_text_error(r.outcome, r.report, err) < 0) {

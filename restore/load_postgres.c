@@ -27,10 +27,15 @@ bool restore_wants_database(const struct sandbox *sb, const char *name)
 
 bool restore_wants_table(const struct sandbox *sb, const char *schema, const char *name)
 {
-	const char *wanted = sb->job->table;
-	size_t len = strlen(schema);
-	return wanted == NULL || (strncmp(wanted, schema, len) == 0 && wanted[len] == '.' &&
-				  strcmp(wanted + len + 1, name) == 0);
+	size_t i;
+	json_t *table;
+	json_array_foreach(sb->tables, i, table)
+	{
+		if (strcmp(json_str_or(table, "schema", ""), schema) == 0 &&
+		    strcmp(json_str_or(table, "name", ""), name) == 0)
+			return true;
+	}
+	return sb->job->table == NULL;
 }
 
 static int url_by(struct sandbox *sb, const json_t *section, const char *host, char **ret,

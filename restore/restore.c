@@ -222,6 +222,8 @@ int restore_run(const struct restore_job *job, struct restore_result *ret, struc
 	if (report_init(&report, err) < 0 || restore_prove(sb, &report, err) < 0)
 		return -1;
 	r.prove_ms = clock_monotonic_ms() - began - r.restore_ms;
+	r.fetched_bytes = reader_fetched_bytes(sb->reader);
+	r.archive_bytes = reader_object_bytes(sb->reader);
 	r.outcome = report_outcome(&report);
 	r.volumes = json_incref(sb->volume_list);
 	if (report_json(&report, &r.report, err) < 0)

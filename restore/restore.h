@@ -53,7 +53,8 @@ struct restore_result {
 	int64_t prove_ms;
 	int64_t
 	    data_age_ms; /* of the data when the restore began: the RPO if that had been the day */
-	bool kept;       /* the volumes are there */
+	uint64_t fetched_bytes, archive_bytes; /* out of the store, and how many there are */
+	bool kept;                             /* the volumes are there */
 };
 
 /* What would be made, and whether it could be: [{"component","volume","from",…}] and a list of

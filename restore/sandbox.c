@@ -47,6 +47,7 @@ void sandbox_free(struct sandbox *sb)
 	strlist_done(&sb->volumes);
 	strlist_done(&sb->load_errors);
 	json_decref(sb->volume_list);
+	json_decref(sb->tables);
 	reader_free(sb->reader);
 	strlist_done(&sb->tablespaces);
 	free(sb->postgres_hba);
@@ -168,16 +169,32 @@ static void seen(void *ctx, size_t n)
 				  sb->loading);
 }
 
+/* Takes `from`. */
+static int metered(struct sandbox *sb, struct source *from, struct source **ret, struct err *err)
+{
+	struct sink *meter;
+	if (sink_meter(seen, sb, &meter, err) < 0) {
+		source_free(from);
+		return -1;
+	}
+	return source_tee(from, meter, ret, err);
+}
+
 int sandbox_stream(struct sandbox *sb, const char *name, struct source **ret, struct err *err)
 {
-	CLEANUP(source_freep) struct source *from = NULL;
-	struct sink *meter;
-	if (reader_stream(sb->reader, name, &from, err) < 0 ||
-	    sink_meter(seen, sb, &meter, err) < 0)
+	struct source *from;
+	if (reader_stream(sb->reader, name, &from, err) < 0)
 		return -1;
-	struct source *taken = from;
-	from = NULL;
-	return source_tee(taken, meter, ret, err);
+	return metered(sb, from, ret, err);
+}
+
+int sandbox_range(struct sandbox *sb, const char *name, uint64_t offset, uint64_t len,
+		  struct source **ret, struct err *err)
+{
+	struct source *from;
+	if (reader_range(sb->reader, name, offset, len, &from, err) < 0)
+		return -1;
+	return metered(sb, from, ret, err);
 }
 
 /* ---- members ---- */

@@ -28,6 +28,7 @@ struct sandbox {
 	char redis_password[33]; /* of our own user on the sandbox's Redis; empty: there is none */
 	uint64_t loaded_bytes, expected_bytes;
 	const char *loading;
+	json_t *tables; /* of the manifest: what the job's one table is; NULL: not yet known */
 	bool keep;
 };
 
@@ -54,6 +55,9 @@ int sandbox_adopt(struct sandbox *sb, const char *component, const json_t *secti
 /* A stream of the archive, with progress. */
 int sandbox_stream(struct sandbox *sb, const char *name, struct source **ret, struct err *err)
     MUST_USE;
+/* Bytes [offset, offset + len) of it: reader_range. */
+int sandbox_range(struct sandbox *sb, const char *name, uint64_t offset, uint64_t len,
+		  struct source **ret, struct err *err) MUST_USE;
 /* A small member as a whole; ERR_ABSENT. Appends. */
 int sandbox_member(struct sandbox *sb, const char *name, struct buf *out, struct err *err) MUST_USE;
 /* Whose the unpacked files are: as the archive says, or the user's that servers run as (for files
@@ -110,6 +114,7 @@ int control_postgres(struct sandbox *sb, const json_t *section, struct report *r
 		     struct err *err) MUST_USE;
 /* Is this database of the manifest part of the job? */
 bool restore_wants_database(const struct sandbox *sb, const char *name);
+/* And this table: of one table alone known once it is loaded. */
 bool restore_wants_table(const struct sandbox *sb, const char *schema, const char *name);
 
 /* ---- Redis, shared by its files ---- */

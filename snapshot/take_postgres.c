@@ -245,8 +245,9 @@ static json_t *table_json(const struct pgdump_entry *e, struct err *err)
 	if (e->copy == NULL || pgdump_copy_columns(e->copy, &columns, err) < 0)
 		return NULL;
 	rows_digest_hex(&e->data, digest);
-	json_t *t = json_pack("{s:I, s:s, s:I}", "rows", (json_int_t)e->data.rows, "digest", digest,
-			      "bytes", (json_int_t)e->data_bytes);
+	json_t *t = json_pack("{s:I, s:s, s:I, s:I, s:I}", "rows", (json_int_t)e->data.rows,
+			      "digest", digest, "bytes", (json_int_t)e->data_bytes, "block_at",
+			      (json_int_t)e->block_at, "block_bytes", (json_int_t)e->block_bytes);
 	if (t == NULL || json_put(t, "schema", json_text_value(e->schema), err) < 0 ||
 	    json_put(t, "name", json_text_value(e->tag), err) < 0 ||
 	    json_put(t, "columns", json_text_value(columns), err) < 0) {
@@ -295,7 +296,9 @@ static int count_object(json_t *objects, const char *desc, struct err *err)
 static int note_contents(struct snapshot *s, json_t *db, const struct pgdump *dump, struct err *err)
 {
 	json_t *tables = json_array(), *sequences = json_array(), *objects = json_object();
-	if (json_put(db, "tables", tables, err) < 0 ||
+	if (json_put(db, "dump_head_bytes", json_integer((json_int_t)pgdump_head_bytes(dump)),
+		     err) < 0 ||
+	    json_put(db, "tables", tables, err) < 0 ||
 	    json_put(db, "sequences", sequences, err) < 0 ||
 	    json_put(db, "objects", objects, err) < 0)
 		return -1;

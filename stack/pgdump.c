@@ -48,6 +48,11 @@ const struct pgdump_info *pgdump_info(const struct pgdump *d)
 	return &d->info;
 }
 
+uint64_t pgdump_head_bytes(const struct pgdump *d)
+{
+	return d->head_bytes;
+}
+
 const struct pgdump_entry *pgdump_entries(const struct pgdump *d, size_t *ret_count)
 {
 	*ret_count = d->phase > PGDUMP_ENTRY ? d->count : 0;
@@ -129,10 +134,16 @@ static int read_rows(struct pgdump *d, const uint8_t *p, size_t n, struct err *e
 
 /* ---- large objects ---- */
 
+static void end_block(struct pgdump *d)
+{
+	d->current->block_bytes = d->at - d->current->block_at;
+	d->phase = PGDUMP_BLOCK;
+}
+
 static int start_object(struct pgdump *d, int64_t number, struct err *err)
 {
 	if (number == 0) {
-		d->phase = PGDUMP_BLOCK;
+		end_block(d);
 		return 0;
 	}
 	if (number < INT32_MIN || number > INT32_MAX)
@@ -176,6 +187,7 @@ static int start_block(struct pgdump *d, const uint8_t head[BLOCK_HEAD_BYTES], s
 		return err_set(err, ERR_CORRUPT, "dump is damaged: %s in a block of kind %u",
 			       entry_name(e, name, sizeof name), head[0]);
 	e->data_seen = true;
+	e->block_at = d->at - BLOCK_HEAD_BYTES;
 	d->current = e;
 	d->marked = false;
 	d->row_open = false;
@@ -193,7 +205,7 @@ static int end_data(struct pgdump *d, struct err *err)
 	if (!d->marked)
 		return err_set(err, ERR_CORRUPT, "dump is damaged: the data of %s has no end mark",
 			       entry_name(d->current, name, sizeof name));
-	d->phase = PGDUMP_BLOCK;
+	end_block(d);
 	return 0;
 }
 
@@ -229,19 +241,22 @@ static int read_chunk(struct pgdump *d, const uint8_t **p, const uint8_t *end, s
 
 static int read_data(struct pgdump *d, const uint8_t **p, const uint8_t *end, struct err *err)
 {
-	const uint8_t *at;
-	switch (d->phase) {
-	case PGDUMP_BLOCK:
-		at = pgdump_take(&d->partial, p, end, BLOCK_HEAD_BYTES);
-		return at != NULL ? start_block(d, at, err) : 0;
-	case PGDUMP_OBJECT:
-		at = pgdump_take(&d->partial, p, end, PGDUMP_INT_BYTES);
+	const uint8_t *at = NULL;
+	if (d->phase == PGDUMP_BLOCK || d->phase == PGDUMP_OBJECT || d->phase == PGDUMP_CHUNK) {
+		at = pgdump_take(&d->partial, p, end,
+				 d->phase == PGDUMP_BLOCK ? (size_t)BLOCK_HEAD_BYTES
+							  : (size_t)PGDUMP_INT_BYTES);
 		if (at == NULL)
 			return 0;
+		d->at = d->seen - (size_t)(end - *p);
+	}
+	switch (d->phase) {
+	case PGDUMP_BLOCK:
+		return start_block(d, at, err);
+	case PGDUMP_OBJECT:
 		return start_object(d, pgdump_int(at), err);
 	case PGDUMP_CHUNK:
-		at = pgdump_take(&d->partial, p, end, PGDUMP_INT_BYTES);
-		return at != NULL ? start_chunk(d, at, err) : 0;
+		return start_chunk(d, at, err);
 	case PGDUMP_BYTES:
 		return read_chunk(d, p, end, err);
 	case PGDUMP_HEADER:
@@ -257,6 +272,7 @@ static int dump_write(void *self, const uint8_t *data, size_t len, struct err *e
 {
 	struct pgdump *d = self;
 	const uint8_t *p = data, *end = data + len;
+	d->seen += len;
 	while (p < end)
 		if (read_data(d, &p, end, err) < 0)
 			return -1;

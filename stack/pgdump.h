@@ -4,6 +4,8 @@
  *  1. pgdump_new(&d, err); pgdump_sink(d, &sink, err); source_tee(dump, sink, …)
  *  2. sink_close checks that the dump is whole: every entry that promised data has had it
  *  3. pgdump_entries, pgdump_tables, … say what was in it
+ *  4. pgdump_part makes a smaller dump out of some of it: its head, then the blocks of those
+ * entries
  *
  * Formats 1.14 to 1.16 (PostgreSQL 13 to 18). Source of the format:
  * src/bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc) and pg_backup_custom.c of PostgreSQL.
@@ -50,6 +52,9 @@ struct pgdump_entry {
 	bool data_seen;
 	struct rows_digest data; /* TABLE DATA: rows and digest. BLOBS: objects and digest */
 	uint64_t data_bytes;
+	/* Where its data block lies in the dump, from its head to its end mark; 0: not seen yet. */
+	uint64_t block_at, block_bytes;
+	uint64_t toc_at; /* where the entry itself does */
 };
 
 struct pgdump_info {
@@ -69,6 +74,17 @@ int pgdump_sink(struct pgdump *d, struct sink **ret, struct err *err) MUST_USE;
 /* After the header and the table of contents have passed; count 0 before. */
 const struct pgdump_info *pgdump_info(const struct pgdump *d);
 const struct pgdump_entry *pgdump_entries(const struct pgdump *d, size_t *ret_count);
+/* Length of header and table of contents together: there the first data block begins. 0 before. */
+uint64_t pgdump_head_bytes(const struct pgdump *d);
+
+/* The head of a dump that has the entries `ids` (sorted) of this one and what it says of encoding
+ * and quoting, and no other: with their blocks behind it, in the order of the old one, it is a dump
+ * of its own that pg_restore reads. `head`: the first pgdump_head_bytes bytes of this one. Appends.
+ */
+int pgdump_part(const struct pgdump *d, const uint8_t *head, const int32_t *ids, size_t count,
+		struct buf *out, struct err *err) MUST_USE;
+/* What every data block begins with and ends with at least. */
+enum { PGDUMP_BLOCK_MIN = 11 };
 
 /* The column list of a COPY statement, "(a, \"B\", c)" or "" for a table without columns, as a new
  * string; ERR_CORRUPT when the statement is not one that pg_dump writes. */

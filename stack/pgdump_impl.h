@@ -46,6 +46,9 @@ struct pgdump {
 	size_t count, cap, promised;
 	struct pgdump_arena *arena;
 	size_t kept_bytes;
+	uint64_t seen;       /* bytes of the dump, to the end of what is being read */
+	uint64_t at;         /* behind the value that was read last */
+	uint64_t head_bytes; /* header and table of contents; 0: not yet known */
 
 	enum pgdump_phase phase;
 	unsigned field; /* which one of the header or of the entry comes next */

@@ -284,6 +284,7 @@ static int start_entries(struct pgdump *d, int64_t count, struct err *err)
 			       (long long)count, PGDUMP_ENTRIES_MAX);
 	d->promised = (size_t)count;
 	d->phase = count > 0 ? PGDUMP_ENTRY : PGDUMP_BLOCK;
+	d->head_bytes = count > 0 ? 0 : d->at;
 	return 0;
 }
 
@@ -392,7 +393,8 @@ static int take_entry_field(struct pgdump *d, const struct value *v, struct err 
 	const struct pgdump_entry *previous = d->count > 0 ? &d->entries[d->count - 1] : &nothing;
 	switch ((enum entry_field)d->field) {
 	case E_ID:
-		*e = (struct pgdump_entry){.id = (int32_t)v->number};
+		*e = (struct pgdump_entry){.id = (int32_t)v->number,
+					   .toc_at = d->at - PGDUMP_INT_BYTES};
 		if (v->number <= 0 || v->number > INT32_MAX)
 			return err_set(err, ERR_CORRUPT, "dump is damaged: an entry's id is %lld",
 				       (long long)v->number);
@@ -495,6 +497,7 @@ static int next_field(struct pgdump *d, const struct value *v, struct err *err)
 	if (d->count < d->promised)
 		return 0;
 	d->phase = PGDUMP_BLOCK;
+	d->head_bytes = d->at;
 	buf_done(&d->partial.text);
 	buf_done(&d->converted);
 	return index_entries(d, err);
@@ -522,6 +525,7 @@ int pgdump_toc_read(struct pgdump *d, const uint8_t **p, const uint8_t *end, str
 			continue;
 		if (rc < 0)
 			return -1;
+		d->at = d->seen - (size_t)(end - *p);
 		rc = in_header ? take_header_field(d, &v, err) : take_entry_field(d, &v, err);
 		if (rc < 0)
 			return -1;

@@ -7,6 +7,7 @@
  *  2. reader_manifest(r)                              validated: see manifest.h
  *  3. reader_stream(r, name) gives a source: only that stream's frames are fetched, they are
  *     decompressed by threads, and the end is vouched for by length and SHA-256
+ *     reader_range(r, name, offset, len)              a part of a stream, by its frames alone
  *     reader_members(r, prefix, fn)                   files of known size with their attributes
  *  4. reader_verify(r, …)                             every byte and every hash
  *  5. reader_free
@@ -39,6 +40,12 @@ uint64_t reader_object_bytes(const struct reader *r);
 /* ERR_ABSENT when the archive has no such stream. The reader must outlive the source. */
 int reader_stream(struct reader *r, const char *name, struct source **ret, struct err *err)
     MUST_USE;
+/* Bytes [offset, offset + len) of a stream; ERR_CORRUPT when it has not so many. Only the frames
+ * that hold them are fetched. Each is checked against its checksum, the seek table's and its tar
+ * header, but the SHA-256 is that of the whole stream and can't be: whoever reads a part must have
+ * a proof of his own that it is the right one. */
+int reader_range(struct reader *r, const char *name, uint64_t offset, uint64_t len,
+		 struct source **ret, struct err *err) MUST_USE;
 /* Calls fn for each ordinary member whose name begins with `prefix`, in order, fetching only the
  * frames that hold them; "a/" also finds the folder "a". Folders' names end in '/'. `content` is
  * never NULL and valid during the call only; what fn leaves unread is skipped, what it reads to the

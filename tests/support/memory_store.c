@@ -31,7 +31,9 @@ struct memory_store {
 	size_t chop;
 	unsigned slow_ms;
 	atomic_uint fail_write, fail_read; /* calls until one fails, plus one; 0: never */
-	atomic_uint gets, open_puts;
+	unsigned slow_get_ms;
+	atomic_uint gets, open_gets, gets_at_once, open_puts;
+	_Atomic uint64_t got, last_offset;
 	atomic_uint until_write, until_read; /* calls of what follows; as above */
 	void (*at_write)(void), (*at_read)(void);
 };
@@ -156,6 +158,26 @@ void memory_store_slow_writes(struct memory_store *m, unsigned ms)
 unsigned memory_store_gets(const struct memory_store *m)
 {
 	return atomic_load(&m->gets);
+}
+
+void memory_store_slow_gets(struct memory_store *m, unsigned ms)
+{
+	m->slow_get_ms = ms;
+}
+
+uint64_t memory_store_got(const struct memory_store *m)
+{
+	return atomic_load(&m->got);
+}
+
+uint64_t memory_store_last_offset(const struct memory_store *m)
+{
+	return atomic_load(&m->last_offset);
+}
+
+unsigned memory_store_gets_at_once(const struct memory_store *m)
+{
+	return atomic_load(&m->gets_at_once);
 }
 
 unsigned memory_store_open_puts(const struct memory_store *m)
@@ -283,6 +305,7 @@ static int get_read(void *self, uint8_t *buf, size_t cap, size_t *ret_n, struct 
 	g->left -= n;
 	if (g->until_break != SIZE_MAX)
 		g->until_break -= n;
+	atomic_fetch_add(&g->m->got, n);
 	*ret_n = n;
 	return 0;
 }
@@ -290,8 +313,24 @@ static int get_read(void *self, uint8_t *buf, size_t cap, size_t *ret_n, struct 
 static void get_free(void *self)
 {
 	struct get *g = self;
+	atomic_fetch_sub(&g->m->open_gets, 1);
 	free(g->copy);
 	free(g);
+}
+
+/* Notes a request, and lets it wait. */
+static void begin_get(struct memory_store *m, uint64_t offset)
+{
+	unsigned open = atomic_fetch_add(&m->open_gets, 1) + 1,
+		 most = atomic_load(&m->gets_at_once);
+	atomic_store(&m->last_offset, offset);
+	while (open > most && !atomic_compare_exchange_weak(&m->gets_at_once, &most, open))
+		;
+	if (m->slow_get_ms > 0) {
+		struct timespec t = {.tv_sec = m->slow_get_ms / 1000,
+				     .tv_nsec = m->slow_get_ms % 1000 * 1000000L};
+		nanosleep(&t, NULL);
+	}
 }
 
 /* Copies the range. */
@@ -325,11 +364,12 @@ static int store_get_op(void *self, const char *name, uint64_t offset, uint64_t 
 		return -1;
 	struct get *g = must(calloc(1, sizeof *g));
 	g->m = m;
+	begin_get(m, offset);
 	pthread_mutex_lock(&m->mutex);
 	int rc = get_range(m, name, offset, len, g, err);
 	pthread_mutex_unlock(&m->mutex);
 	if (rc < 0) {
-		free(g);
+		get_free(g);
 		return -1;
 	}
 	unsigned breaks = atomic_load(&m->breaks);

@@ -25,8 +25,16 @@ void memory_store_at_read(struct memory_store *m, unsigned nth, void (*fn)(void)
 void memory_store_chop_reads(struct memory_store *m, size_t bytes);
 /* Each write takes so long. */
 void memory_store_slow_writes(struct memory_store *m, unsigned ms);
-/* Ranges that were asked for, and puts that were begun and neither closed nor freed. */
+/* Each request for a range takes so long before its first byte; requests side by side wait side by
+ * side. */
+void memory_store_slow_gets(struct memory_store *m, unsigned ms);
+/* Ranges that were asked for, the bytes of them that were handed out, where the last one began, and
+ * how many were open at the same time at most. */
 unsigned memory_store_gets(const struct memory_store *m);
+uint64_t memory_store_got(const struct memory_store *m);
+uint64_t memory_store_last_offset(const struct memory_store *m);
+unsigned memory_store_gets_at_once(const struct memory_store *m);
+/* Puts that were begun and neither closed nor freed. */
 unsigned memory_store_open_puts(const struct memory_store *m);
 
 /* The same as if it were on another machine: calls are tried again, without waiting. */

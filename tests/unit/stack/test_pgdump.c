@@ -99,6 +99,87 @@ static void one_table(struct fake_dump *f)
 						.copy = "COPY s.t (a) FROM stdin;\n"});
 }
 
+/* A dump made of a part of another one, read anew. */
+static void assert_part(const struct fake_dump *f, const struct pgdump *whole, int32_t id)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(pgdump_freep) struct pgdump *d = NULL;
+	struct fake_dump part = {.minor = f->minor};
+	size_t count, all;
+	const struct pgdump_entry *e = pgdump_entries(whole, &all), *found;
+	buf_init(&part.out, f->out.max);
+	while (e->id != id)
+		e++;
+	assert_int_equal(pgdump_part(whole, f->out.data, &id, 1, &part.out, &err), 0);
+	assert_true(part.out.len < pgdump_head_bytes(whole));
+	assert_int_equal(
+	    buf_append(&part.out, f->out.data + e->block_at, (size_t)e->block_bytes, &err), 0);
+	assert_int_equal(pgdump_new(&d, &err), 0);
+	assert_int_equal(read_dump(d, &part, SIZE_MAX, &err), 0);
+	found = pgdump_entries(d, &count);
+	while (found->id != id)
+		found++;
+	assert_string_equal(found->tag, e->tag);
+	assert_string_equal(found->copy, e->copy);
+	assert_int_equal(found->data_bytes, e->data_bytes);
+	assert_memory_equal(&found->data, &e->data, sizeof e->data);
+	assert_int_equal(found->block_at, pgdump_head_bytes(d));
+	assert_true(count < all);
+	fake_dump_done(&part);
+}
+
+static void pgdump__blocks__lie_where_it_says_in_any_pieces(void **state)
+{
+	(void)state;
+	static const size_t steps[] = {1, 2, 5, 7, 64, SIZE_MAX};
+	for (size_t i = 0; i < 3 * 6; i++) {
+		struct fake_dump f;
+		struct err err = ERR_INIT;
+		CLEANUP(pgdump_freep) struct pgdump *d = NULL;
+		size_t count;
+		fake_dump_sample(&f, 14 + (int)i % 3);
+		assert_int_equal(pgdump_new(&d, &err), 0);
+		assert_int_equal(pgdump_head_bytes(d), 0);
+		assert_int_equal(read_dump(d, &f, steps[i / 3], &err), 0);
+		const struct pgdump_entry *e = pgdump_entries(d, &count);
+		uint64_t blocks = 0, first = UINT64_MAX;
+		for (size_t k = 0; k < count; k++) {
+			blocks += e[k].block_bytes;
+			if (!e[k].has_data) {
+				assert_int_equal(e[k].block_at, 0);
+				assert_int_equal(e[k].block_bytes, 0);
+				continue;
+			}
+			assert_true(e[k].block_bytes >= PGDUMP_BLOCK_MIN);
+			if (e[k].block_at < first)
+				first = e[k].block_at;
+			/* Its kind, and its id as pg_dump writes numbers. */
+			const uint8_t *head = f.out.data + e[k].block_at;
+			bool blobs = strcmp(e[k].desc, "BLOBS") == 0;
+			assert_int_equal(head[0], blobs ? 3 : 1);
+			assert_int_equal(head[2] | head[3] << 8, e[k].id);
+			if (!blobs)
+				assert_part(&f, d, e[k].id);
+		}
+		assert_int_equal(first, pgdump_head_bytes(d));
+		assert_int_equal(first + blocks, f.out.len);
+		fake_dump_done(&f);
+	}
+}
+
+static void pgdump_part__before_the_contents_are_read__fails(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	CLEANUP(pgdump_freep) struct pgdump *d = NULL;
+	struct buf out;
+	buf_init(&out, 1000);
+	assert_int_equal(pgdump_new(&d, &err), 0);
+	assert_int_equal(pgdump_part(d, (const uint8_t *)"", NULL, 0, &out, &err), -1);
+	assert_string_equal(err.msg, "the dump's table of contents is not read yet");
+	assert_int_equal(err.code, ERR_FAILED);
+}
+
 static void pgdump__rows_across_chunks__hashed_as_whole_rows(void **state)
 {
 	(void)state;
@@ -518,6 +599,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(pgdump__sample_in_any_pieces__same_contents),
+	    cmocka_unit_test(pgdump__blocks__lie_where_it_says_in_any_pieces),
+	    cmocka_unit_test(pgdump_part__before_the_contents_are_read__fails),
 	    cmocka_unit_test(pgdump__rows_across_chunks__hashed_as_whole_rows),
 	    cmocka_unit_test(pgdump__database_in_another_encoding__names_in_utf8),
 	    cmocka_unit_test(pgdump__no_entries__is_whole),

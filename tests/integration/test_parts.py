@@ -1,0 +1,192 @@
+"""A part of an archive: one table by its own bytes, and what is left of one that is damaged."""
+
+import base64
+import json
+import random
+import unittest
+
+from archive import Archive
+from case import StackCase
+from stack import PG_BIN, run
+
+BALLAST_BYTES = 6 << 20  # in the dump; incompressible but for base64's quarter
+ODD = 'a "b".c d'
+
+
+class Tables(StackCase):
+    STACK = {"populate": False, "components": ("postgres",)}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.stack.write_conf(cls.stack.conf() + "\n[archive]\npart_size = 128KiB\n")
+        cls.fill()
+        cls.backup = cls.stack.lifeboat("backup", "--json", expect=0).json
+        cls.original = Archive(cls.stack, cls.backup["id"])
+        cls.names = 0
+
+    def tearDown(self):
+        self.original.restore()
+
+    @classmethod
+    def fill(cls):
+        """Ballast before, between and behind the small tables, as far as pg_dump's order of names goes."""
+        cls.stack.sql("postgres", 'CREATE DATABASE shop; CREATE DATABASE "other"')
+        cls.stack.sql("shop", r"""
+            CREATE TABLE aaa_ballast (x text); CREATE TABLE zzz_ballast (x text);
+            CREATE TABLE hub (id serial PRIMARY KEY, name text UNIQUE);
+            INSERT INTO hub (name) SELECT 'hub ' || n FROM generate_series(1, 2000) n;
+            CREATE TABLE nothing (a int);
+            CREATE TABLE no_columns ();
+            CREATE SCHEMA "od""d.sch ema";
+            CREATE TABLE "od""d.sch ema"."%s" ("select" int PRIMARY KEY, " " text);
+            INSERT INTO "od""d.sch ema"."%s" SELECT n, E'\\t\n\\' || n FROM generate_series(1, 100) n;
+            CREATE INDEX "i ON public.hub " ON "od""d.sch ema"."%s" (" ");
+            CREATE TABLE meter (at date NOT NULL, v int, PRIMARY KEY (at, v)) PARTITION BY RANGE (at);
+            CREATE TABLE meter_old PARTITION OF meter FOR VALUES FROM ('2020-01-01') TO ('2026-01-01')
+                PARTITION BY LIST (v);
+            CREATE TABLE "od""d.sch ema"."Meter 1" PARTITION OF meter_old FOR VALUES IN (1);
+            CREATE TABLE meter_rest PARTITION OF meter_old DEFAULT;
+            CREATE TABLE meter_new PARTITION OF meter FOR VALUES FROM ('2026-01-01') TO ('2030-01-01');
+            CREATE INDEX meter_v ON meter (v);
+            INSERT INTO meter SELECT date '2025-06-01' + n %% 400, n FROM generate_series(1, 1000) n;
+            CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+            CREATE TABLE moods (m mood NOT NULL, n int) PARTITION BY HASH (m);
+            CREATE TABLE moods_0 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+            CREATE TABLE moods_1 PARTITION OF moods FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+            INSERT INTO moods SELECT (ARRAY['sad', 'ok', 'happy'])[1 + n %% 3]::mood, n
+                FROM generate_series(1, 300) n;
+            SELECT lo_from_bytea(0, 'large');
+        """ % ((ODD.replace('"', '""'),) * 3))
+        cls.stack.sql("other", "CREATE TABLE small (a int); INSERT INTO small SELECT generate_series(1, 50)")
+        source = random.Random(1)
+        for table in ("aaa_ballast", "zzz_ballast"):
+            lines = b"\n".join(base64.b64encode(source.randbytes(3 << 10)) for _ in range(BALLAST_BYTES // (4 << 10)))
+            run([PG_BIN / "psql", "-Xq", "-d", "shop", "-c", "COPY %s FROM STDIN" % table], env=cls.stack.pg_env(),
+                input=lines)
+
+    def restore(self, *args):
+        Tables.names += 1
+        return self.stack.lifeboat("restore", "--as", "t%d" % Tables.names, "--json", *args)
+
+    def table(self, name, *statements, database="shop"):
+        """Restores it alone, and asks the restored server. What `restore --json` said."""
+        result = self.restore("--database", database, "--table", name, "--up")
+        self.assertEqual(result.code, 0, str(result))
+        said = result.json
+        self.addCleanup(self.assert_no_process_left)
+        server = next(s for s in said["servers"] if s["component"] == "postgres")
+        try:
+            for statement, expected in statements:
+                self.assertEqual(self.stack.sql(database, statement, port=server["port"]), expected, statement)
+        finally:
+            run(["kill", "-INT", str(server["pid"])])
+        self.assertEqual(said["outcome"], "passed")
+        self.assertGreater(said["proof"]["compared"], 1)
+        return said
+
+    def test_table__out_of_a_large_archive__fetches_little(self):
+        said = self.table("public.hub", ("SELECT count(*), min(name) FROM hub", "2000|hub 1"),
+                          ("SELECT count(*) FROM aaa_ballast", "0"),
+                          ("SELECT string_agg(indexname, ' ' ORDER BY 1) FROM pg_indexes WHERE schemaname = 'public'",
+                           "hub_name_key hub_pkey"),
+                          ("SELECT nextval('hub_id_seq')", "2001"))
+        self.assertGreater(said["archive_bytes"], 9 << 20)
+        self.assertEqual(said["archive_bytes"], self.backup["bytes"])
+        self.assertLess(said["fetched_bytes"], 1 << 20)
+        text = self.stack.lifeboat("restore", "--as", "text", "--database", "shop", "--table", "public.hub", expect=0).out
+        self.assertRegex(text, r"fetched [\d.]+ KiB from store 'local', whose archive has [\d.]+ MiB")
+
+    def test_table__of_an_odd_name__restored(self):
+        self.table('od"d.sch ema.' + ODD,
+                   ('SELECT count(*), sum("select") FROM "od""d.sch ema"."%s"' % ODD.replace('"', '""'), "100|5050"),
+                   ("SELECT string_agg(indexname, ' ' ORDER BY 1) FROM pg_indexes WHERE schemaname = 'od\"d.sch ema'",
+                    'a "b".c d_pkey i ON public.hub '))
+
+    def test_table__without_rows_or_columns__restored(self):
+        self.table("public.nothing", ("SELECT count(*) FROM nothing", "0"))
+        self.table("public.no_columns", ("SELECT count(*) FROM no_columns", "0"))
+
+    def test_table__of_several_frames__restored(self):
+        said = self.table("public.aaa_ballast", ("SELECT count(*) FROM aaa_ballast", str(BALLAST_BYTES // (4 << 10))),
+                          ("SELECT count(*) FROM zzz_ballast", "0"))
+        self.assertLess(said["fetched_bytes"], said["archive_bytes"] * 6 // 10)
+
+    def test_table__that_is_partitioned__comes_with_all_its_partitions(self):
+        said = self.table("public.meter", ("SELECT count(*), sum(v) FROM meter", "1000|500500"),
+                          ("SELECT count(*) FROM \"od\"\"d.sch ema\".\"Meter 1\"", "1"),
+                          ("SELECT count(*) FROM pg_index WHERE NOT indisvalid", "0"),
+                          ("SELECT count(*) FROM pg_indexes WHERE tablename ILIKE 'meter%'", "10"),
+                          ("SELECT count(*) FROM hub", "0"))
+        self.assertLess(said["fetched_bytes"], 2 << 20)
+        self.table("public.meter_old", ("SELECT count(*) < 1000 AND count(*) > 0 FROM meter", "t"),
+                   ("SELECT count(*) FROM meter_new", "0"))
+        self.table('od"d.sch ema.Meter 1', ("SELECT count(*) FROM meter", "1"))
+
+    def test_table__whose_rows_go_through_its_root__comes_with_its_sisters(self):
+        self.table("public.moods_1", ("SELECT count(*) FROM moods", "300"))
+
+    def test_table__that_is_absent__is_named(self):
+        result = self.restore("--database", "shop", "--table", "public.nope")
+        self.assertEqual(result.code, 1, str(result))
+        self.assertIn("database 'shop' has no table 'public.nope'", result.err)
+
+    def test_database__alone__fetches_its_own_frames(self):
+        said = self.restore("--database", "other").json
+        self.assertEqual(said["outcome"], "passed")
+        self.assertLess(said["fetched_bytes"], 1 << 20)
+
+    # ---- archives that say something else
+
+    def forge(self, edit):
+        """Changes the manifest's section of the database 'shop'."""
+        self.original.restore()
+        archive = self.original
+
+        def change(manifest):
+            for database in manifest["components"]["postgres"]["databases"]:
+                if database["name"] == "shop":
+                    edit(database, {t["name"]: t for t in database["tables"]})
+        archive.write(archive.with_manifest(change))
+
+    def test_manifest__without_the_places__whole_dump_is_read(self):
+        def edit(database, tables):
+            del database["dump_head_bytes"]
+            for table in tables.values():
+                del table["block_at"], table["block_bytes"]
+        self.forge(edit)
+        said = self.table("public.hub", ("SELECT count(*) FROM hub", "2000"), ("SELECT count(*) FROM zzz_ballast", "0"))
+        self.assertGreater(said["fetched_bytes"], said["archive_bytes"] * 9 // 10)
+        self.table("public.meter", ("SELECT count(*), sum(v) FROM meter", "1000|500500"))
+
+    def assert_refused(self, *texts):
+        result = self.restore("--database", "shop", "--table", "public.hub")
+        self.assertEqual(result.code, 1, str(result))
+        for text in texts:
+            self.assertIn(text, result.err)
+        self.assertEqual([p.name for p in self.stack.volumes.glob("*_t%d" % self.names)], [])
+
+    def test_manifest__that_lies_about_the_places__is_found_out(self):
+        def another(_, tables):
+            tables["hub"]["block_at"] = tables["nothing"]["block_at"]
+            tables["hub"]["block_bytes"] = tables["nothing"]["block_bytes"]
+        self.forge(another)
+        self.assert_refused("dump is damaged: data of entry", "which promised none")
+        self.forge(lambda _, tables: tables["hub"].update(block_bytes=tables["hub"]["block_bytes"] - 5))
+        self.assert_refused("dump ends inside the data of table 'public.hub'")
+        self.forge(lambda _, tables: tables["hub"].update(block_at=1 << 62))
+        self.assert_refused("stream 'postgres/databases/shop/dump' has", "are asked for")
+        self.forge(lambda _, tables: tables["hub"].update(block_at=(1 << 63) - 1, block_bytes=(1 << 63) - 1))
+        self.assert_refused("stream 'postgres/databases/shop/dump' has", "are asked for")
+        self.forge(lambda database, _: database.update(dump_head_bytes=database["dump_head_bytes"] - 1))
+        self.assert_refused("the dump's table of contents does not end where the manifest says")
+
+    def test_manifest__of_other_rows__is_found_out(self):
+        self.forge(lambda _, tables: tables["hub"].update(digest="0" * 32))
+        self.assert_refused("the rows of table 'public.hub' in the archive are not those that the manifest lists")
+        self.forge(lambda database, tables: database.update(tables=[t for n, t in tables.items() if n != "hub"]))
+        self.assert_refused("the manifest does not know the table 'public.hub' of the dump")
+
+
+if __name__ == "__main__":
+    unittest.main()
