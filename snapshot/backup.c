@@ -187,7 +187,8 @@ int backup_run(const struct backup_job *job, struct backup_result *ret, struct e
 	if (catalog_next_id(job->store, job->stack, &now_ms, r.id, err) < 0 ||
 	    begin(&s, r.id, now_ms, err) < 0 || plan(&s, err) < 0 || write_archive(&s, &r, err) < 0)
 		return -1;
-	if (fault_point("archive-published", err) < 0 || write_sidecar(&s, &r, err) < 0) {
+	if (fault_point("archive-published", err) < 0 || store_lock_check(lock, err) < 0 ||
+	    write_sidecar(&s, &r, err) < 0) {
 		withdraw_archive(&s, &r);
 		json_decref(r.sidecar);
 		return -1;

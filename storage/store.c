@@ -2,14 +2,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "storage/lease.h"
 
 /* The kinds of stores. A new one is a new file and a line here. */
 static const struct store_ops *const kinds[] = {&store_file_ops};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
+/* Of the kind's own making, or a lease. */
 struct store_lock {
 	const struct store_ops *ops;
 	void *held;
+	struct lease *lease;
 };
 
 bool store_name_is_valid(const char *name)
@@ -265,7 +268,9 @@ int store_lock(struct store *s, const char *stack, struct store_lock **ret, stru
 	if (l == NULL)
 		return -1;
 	l->ops = s->ops;
-	if (s->ops->lock(s->self, stack, &l->held, err) < 0) {
+	int rc = s->ops->lock != NULL ? s->ops->lock(s->self, stack, &l->held, err)
+				      : lease_take(s, stack, NULL, &l->lease, err);
+	if (rc < 0) {
 		free(l);
 		return in_store(s, err);
 	}
@@ -277,8 +282,15 @@ void store_unlock(struct store_lock *l)
 {
 	if (l == NULL)
 		return;
-	l->ops->unlock(l->held);
+	if (l->lease == NULL)
+		l->ops->unlock(l->held);
+	lease_free(l->lease);
 	free(l);
+}
+
+int store_lock_check(struct store_lock *l, struct err *err)
+{
+	return l->lease != NULL ? lease_check(l->lease, err) : 0;
 }
 
 int store_sweep(struct store *s, const char *prefix, bool dry_run, struct strlist *ret,

@@ -107,13 +107,16 @@ int store_stat(struct store *s, const char *name, struct store_object *ret, stru
 /* Published objects whose names begin with `prefix`. */
 int store_list(struct store *s, const char *prefix, struct store_objects *ret, struct err *err)
     MUST_USE;
-/* Absent is fine. */
+/* Absent is fine. ERR_LOCKED: the store keeps it for now (object lock); the message says until
+ * when, where that is known. */
 int store_remove(struct store *s, const char *name, struct err *err) MUST_USE;
 
 /* One job per stack at a time. ERR_LOCKED names the holder. Released by store_unlock or death. */
 struct store_lock;
 int store_lock(struct store *s, const char *stack, struct store_lock **ret, struct err *err)
     MUST_USE;
+/* Before a commit: ERR_LOCKED when it was lost, for instance because the host slept too long. */
+int store_lock_check(struct store_lock *l, struct err *err) MUST_USE;
 void store_unlock(struct store_lock *l);
 DEFINE_CLEANUP(struct store_lock, store_unlock)
 
@@ -138,6 +141,7 @@ struct store_ops {
 	int (*stat)(void *self, const char *name, struct store_object *ret, struct err *err);
 	int (*list)(void *self, const char *prefix, struct store_objects *ret, struct err *err);
 	int (*remove)(void *self, const char *name, struct err *err);
+	/* NULL: a lease (storage/lease.h), kept in the store itself. */
 	int (*lock)(void *self, const char *stack, void **ret_lock, struct err *err);
 	void (*unlock)(void *lock);
 	int (*sweep)(void *self, const char *prefix, bool dry_run, struct strlist *ret,

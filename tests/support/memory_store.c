@@ -24,6 +24,7 @@ struct memory_store {
 	atomic_uint calls[MEMORY_CALLS];
 	enum err_code refuse_code;
 	bool refuse_retryable;
+	bool weak_create;
 	size_t break_after; /* bytes of each source, where .breaks says so */
 	atomic_uint breaks; /* so many sources more */
 	struct object objects[MAX_OBJECTS];
@@ -102,6 +103,11 @@ void memory_store_refuse(struct memory_store *m, enum memory_call call, unsigned
 	m->refuse_code = code;
 	m->refuse_retryable = retryable;
 	atomic_store(&m->refuse[call], times);
+}
+
+void memory_store_weak_create(struct memory_store *m)
+{
+	m->weak_create = true;
 }
 
 unsigned memory_store_calls(const struct memory_store *m, enum memory_call call)
@@ -245,7 +251,7 @@ static int put_close(void *self, struct err *err)
 	if (fails(&p->m->fail_write))
 		return err_set(err, ERR_NOSPACE, "the store in memory is full");
 	pthread_mutex_lock(&p->m->mutex);
-	bool there = p->fresh && find(p->m, p->name) != NULL;
+	bool there = p->fresh && !p->m->weak_create && find(p->m, p->name) != NULL;
 	if (!there)
 		set(p->m, p->name, p->data.data, p->data.len);
 	pthread_mutex_unlock(&p->m->mutex);
