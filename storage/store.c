@@ -39,6 +39,8 @@ static int check_name(const struct store *s, const char *name, struct err *err)
 
 static int in_store(const struct store *s, struct err *err)
 {
+	if (s->ops->around)
+		return -1;
 	return err_wrap(err, "store '%s'", s->name);
 }
 
