@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
+#include "agent/config_store.h"
 #include "agent/format.h"
 #include "agent/job.h"
 #include "stack/engine_promote.h"
@@ -176,15 +177,14 @@ static int check_store(struct findings *f, const struct config_store *c, uint64_
 	struct catalog catalog = {0};
 	uint64_t room = UINT64_MAX;
 	char size[FORMAT_BYTES];
-	struct store_opts opts = {.name = c->label, .url = c->url};
 	const char *stack = f->app->config->stack.name;
 	if (str_printf(&what, err, "store '%s'", c->label) < 0 ||
 	    str_printf(&probe, err, "%s-check", stack) < 0)
 		return -1;
 	/* Writing and deleting are tried, not assumed. */
-	if (store_open(&opts, &s, &why) < 0 || store_put_bytes(s, probe, "probe\n", 6, &why) < 0 ||
-	    store_remove(s, probe, &why) < 0 || store_free_bytes(s, &room, &why) < 0 ||
-	    catalog_load(s, stack, &catalog, &why) < 0)
+	if (config_store_open(c, &s, &why) < 0 ||
+	    store_put_bytes(s, probe, "probe\n", 6, &why) < 0 || store_remove(s, probe, &why) < 0 ||
+	    store_free_bytes(s, &room, &why) < 0 || catalog_load(s, stack, &catalog, &why) < 0)
 		return say_failure(f, what, &why, err);
 	size_t count = catalog.count;
 	catalog_done(&catalog);

@@ -7,6 +7,7 @@
 #include "agent/config_env.h"
 #include "agent/config_keys.h"
 #include "agent/config_layout.h"
+#include "agent/config_store.h"
 #include "base/env_file.h"
 #include "base/expand.h"
 #include "base/file.h"
@@ -131,6 +132,22 @@ static int override_without_section(struct loading *l, const struct config_insta
 	return err_hint(l->err, "add the line [%s]", in->kind->name);
 }
 
+/* What is given must be of use: a key_file of an s3:// store belongs somewhere else. */
+static int check_use(struct loading *l, const struct config_instance *in,
+		     const struct config_key *key, const char *env_name,
+		     const struct inifile_entry *e)
+{
+	if (key->schemes == NULL || config_store_uses(in->at, key->schemes))
+		return 0;
+	if (env_name == NULL)
+		err_set(l->err, ERR_CONFIG, "%s:%u: '%s' in [%s]: no use for it with this url",
+			l->config->path, e->line, key->key, in->in_file->name);
+	else
+		err_set(l->err, ERR_CONFIG, "%s: no use for it with the url of [%s]", env_name,
+			in->in_file->name);
+	return err_hint(l->err, "it is for urls that begin with one of: %s", key->schemes);
+}
+
 static int load_key(struct loading *l, const struct config_instance *in,
 		    const struct config_key *key)
 {
@@ -145,6 +162,9 @@ static int load_key(struct loading *l, const struct config_instance *in,
 	int done = 0;
 	if (from_env != NULL && absent) {
 		done = override_without_section(l, in, name);
+	} else if ((from_env != NULL || e != NULL) &&
+		   check_use(l, in, key, from_env != NULL ? name : NULL, e) < 0) {
+		done = -1;
 	} else if (from_env != NULL) {
 		done = config_value_set(key, in->at, from_env, l->folder, l->err);
 		if (done < 0)
@@ -206,6 +226,10 @@ static int load_values(struct loading *l)
 		if (v->name == NULL && str_dup(v->label, &v->name, l->err) < 0)
 			return -1;
 	}
+	for (size_t i = 0; i < l->config->store_count; i++)
+		if (config_store_complete(&l->config->stores[i], lookup, l, l->err) < 0)
+			return err_wrap(l->err, "%s: [store %s]", l->config->path,
+					l->config->stores[i].label);
 	return 0;
 }
 
@@ -249,7 +273,8 @@ static int warn_of_readers(struct loading *l)
 		for (size_t k = 0; in->in_file != NULL && k < in->in_file->count; k++) {
 			const struct inifile_entry *e = &in->in_file->entries[k];
 			const struct config_key *key = config_key_find(in->kind->name, e->key);
-			if (key->type == CONFIG_SECRET_URL && has_literal_password(e->value))
+			if ((key->type == CONFIG_SECRET_URL && has_literal_password(e->value)) ||
+			    (key->type == CONFIG_SECRET && strstr(e->value, "${") == NULL))
 				return strlist_pushf(
 				    &l->config->warnings, l->err,
 				    "%s:%u: there is a password in a file that everyone may read "

@@ -9,7 +9,8 @@
  * A value comes from, in this order: LIFEBOAT_<SECTION>_<KEY> in the environment (taken as it is);
  * the file that LIFEBOAT_<SECTION>_<KEY>_FILE names; the line in agent.conf with its ${NAME}s
  * filled in from the environment and then from the .env files; the default. Sections with a label
- * put it in the name: LIFEBOAT_STORE_LOCAL_URL. config_keys.c is the table of all keys.
+ * put it in the name: LIFEBOAT_STORE_LOCAL_URL. config_keys.c is the table of all keys. A store of
+ * s3:// without keys takes the AWS_ variables instead (config_store.h).
  *
  * Every mistake is ERR_CONFIG with file, line and what to write instead. No message has a secret.
  */
@@ -76,8 +77,24 @@ struct config_archive {
 
 struct config_store { /* [store LABEL] */
 	char *label;
-	char *url;  /* file:///absolute/folder; a url with a password in it is refused */
-	char *keep; /* rules of storage/retention.h; NULL: keep everything */
+	char *url;              /* as in storage/store.h; one with a password in it is refused */
+	char *keep;             /* rules of storage/retention.h; NULL: keep everything */
+	char *site;             /* where it stands, in the user's own word */
+	uint64_t limit_bytes_s; /* 0: none */
+	/* What the url's scheme has no use for is refused, and stays NULL or 0. */
+	int64_t timeout_ms;
+	unsigned retries;
+	struct secret proxy; /* may hold a password */
+	char *ca_file;
+	char *endpoint, *region, *addressing;
+	struct secret access_key, secret_key, session_token;
+	char *storage_class, *encryption, *kms_key, *object_lock;
+	unsigned object_lock_days;
+	char *user;
+	struct secret password;
+	char *key_file;
+	struct secret key_passphrase;
+	char *known_hosts;
 };
 
 struct config_health {

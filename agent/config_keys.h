@@ -18,10 +18,12 @@ enum config_type {
 	CONFIG_CHOICE,     /* char *: one of choices */
 	CONFIG_PATH,       /* char *: made absolute against the folder of agent.conf */
 	CONFIG_URL,        /* char *: scheme is one of choices, without a password */
+	CONFIG_SECRET,     /* struct secret: any text */
 	CONFIG_SECRET_URL, /* struct secret: scheme is one of choices */
 	CONFIG_ZONE,       /* char *: a time zone of the system's database */
 	CONFIG_DURATION,   /* int64_t, ms; bounds in ms */
 	CONFIG_SIZE,       /* uint64_t, bytes */
+	CONFIG_RATE,       /* uint64_t, bytes in a second */
 	CONFIG_COUNT,      /* unsigned */
 	CONFIG_LEVEL       /* int */
 };
@@ -33,6 +35,7 @@ struct config_key {
 	bool required;        /* wherever its section is there */
 	const char *fallback; /* the default as one would write it; NULL: none */
 	const char *choices;  /* words separated by a space */
+	const char *schemes;  /* of stores: whose url has one of these alone; NULL: of all */
 	int64_t min, max;     /* of numbers; both 0: no bounds */
 	size_t offset;        /* in the section's struct */
 	const char *example;  /* for agent.conf(5) */

@@ -21,6 +21,7 @@ static void *field(const struct config_key *key, void *at)
 void config_value_done(const struct config_key *key, void *at)
 {
 	switch (key->type) {
+	case CONFIG_SECRET:
 	case CONFIG_SECRET_URL:
 		secret_done(field(key, at));
 		break;
@@ -38,6 +39,7 @@ void config_value_done(const struct config_key *key, void *at)
 	}
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
+	case CONFIG_RATE:
 	case CONFIG_COUNT:
 	case CONFIG_LEVEL:
 		break;
@@ -130,10 +132,19 @@ static int check_choice(const struct config_key *key, const char *text, struct e
 
 static const char *url_form(const struct config_key *key)
 {
-	if (strncmp(key->choices, "postgresql", 10) == 0)
-		return "postgresql://user:password@host:port/database";
-	return strncmp(key->choices, "redis", 5) == 0 ? "redis://:password@host:port/0"
-						      : "file:///absolute/folder";
+	static const struct {
+		const char *first, *form;
+	} forms[] = {
+	    {"postgresql", "postgresql://user:password@host:port/database"},
+	    {"redis", "redis://:password@host:port/0"},
+	    {"file", "file:///absolute/folder, s3://bucket/prefix, sftp://user@host/folder or "
+		     "davs://host/folder"},
+	    {"http", "http://host:port"},
+	};
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+		if (strncmp(key->choices, forms[i].first, strlen(forms[i].first)) == 0)
+			return forms[i].form;
+	return key->example;
 }
 
 /* Says nothing of the value but its scheme: the rest may be secret. */
@@ -175,8 +186,14 @@ static int check_plain_url(const struct config_key *key, const char *text, struc
 	size_t from, to;
 	if (check_url(key, text, err) < 0)
 		return -1;
-	if (expand_userinfo(text, &from, &to))
-		return err_set(err, ERR_CONFIG, "a URL with a user or password in it");
+	bool with_user = expand_userinfo(text, &from, &to);
+	if (with_user && memchr(text + from, ':', to - from) != NULL) {
+		err_set(err, ERR_CONFIG, "a URL with a password in it");
+		return err_hint(err, "davs has a key for it: password = ${NAME}; sftp takes the "
+				     "key_file or the SSH agent");
+	}
+	if (with_user && strncasecmp(text, "sftp:", 5) != 0 && strncasecmp(text, "dav", 3) != 0)
+		return err_set(err, ERR_CONFIG, "a URL with a user in it");
 	if (strncasecmp(text, "file://", 7) == 0 && text[7] != '/') {
 		err_set(err, ERR_CONFIG, "'%s' is not the URL of an absolute folder", text);
 		return err_hint(err, "write three slashes: file:///var/backups");
@@ -224,12 +241,27 @@ static int check_bounds(const struct config_key *key, const char *text, uint64_t
 	if (key->type == CONFIG_DURATION)
 		return err_set(err, ERR_CONFIG, "'%s' is not between %s and %s", text,
 			       format_duration(key->min, low), format_duration(key->max, high));
-	if (key->type == CONFIG_SIZE)
-		return err_set(err, ERR_CONFIG, "'%s' is not between %s and %s", text,
+	if (key->type == CONFIG_SIZE || key->type == CONFIG_RATE)
+		return err_set(err, ERR_CONFIG, "'%s' is not between %s and %s%s", text,
 			       format_exact_size((uint64_t)key->min, low),
-			       format_exact_size((uint64_t)key->max, high));
+			       format_exact_size((uint64_t)key->max, high),
+			       key->type == CONFIG_RATE ? " in a second" : "");
 	return err_set(err, ERR_CONFIG, "'%s' is not between %lld and %lld", text,
 		       (long long)key->min, (long long)key->max);
+}
+
+/* "20MiB/s": a size, and the second spelt out, for a line's speed is often told in bits. */
+static int parse_rate(const char *text, uint64_t *ret, struct err *err)
+{
+	size_t len = strlen(text);
+	CLEANUP(freep) char *size = NULL;
+	struct err why = ERR_INIT;
+	if (len > 2 && strcmp(text + len - 2, "/s") == 0 && str_dupn(text, len - 2, &size, err) < 0)
+		return -1;
+	if (size != NULL && format_parse_size(size, ret, &why) == 0)
+		return 0;
+	err_set(err, ERR_CONFIG, "'%s' is not bytes in a second", text);
+	return err_hint(err, "write a number with KiB/s, MiB/s or GiB/s: 20MiB/s");
 }
 
 static int set_number(const struct config_key *key, void *at, const char *text, struct err *err)
@@ -242,9 +274,10 @@ static int set_number(const struct config_key *key, void *at, const char *text, 
 		memcpy(field(key, at), &ms, sizeof ms);
 		return 0;
 	}
-	if (key->type == CONFIG_SIZE) {
+	if (key->type == CONFIG_SIZE || key->type == CONFIG_RATE) {
 		uint64_t bytes;
-		if (format_parse_size(text, &bytes, err) < 0 ||
+		if ((key->type == CONFIG_SIZE ? format_parse_size : parse_rate)(text, &bytes, err) <
+			0 ||
 		    check_bounds(key, text, bytes, err) < 0)
 			return -1;
 		memcpy(field(key, at), &bytes, sizeof bytes);
@@ -274,12 +307,17 @@ int config_value_set(const struct config_key *key, void *at, const char *text, c
 {
 	int ok = 0;
 	switch (key->type) {
+	case CONFIG_SECRET:
+		if (text[0] == '\0')
+			return err_set(err, ERR_CONFIG, "an empty value");
+		return secret_set(field(key, at), text, err);
 	case CONFIG_SECRET_URL:
 		return check_url(key, text, err) < 0 ? -1 : secret_set(field(key, at), text, err);
 	case CONFIG_PATH:
 		return set_path(key, at, text, folder, err);
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
+	case CONFIG_RATE:
 	case CONFIG_COUNT:
 	case CONFIG_LEVEL:
 		return set_number(key, at, text, err);

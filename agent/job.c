@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "agent/config_store.h"
 #include "stack/redis_url.h"
 
 /* --image COMPONENT=IMAGE, and what compose.yaml calls each component. */
@@ -47,7 +48,6 @@ int job_open(struct app *app, const char *store_label, const char *purpose, stru
 	if (catalog_new_id(clock_wall_ms(), j->run_id, err) < 0 ||
 	    config_store_find(c, store_label, &j->store_config, err) < 0)
 		return -1;
-	struct store_opts store = {.name = j->store_config->label, .url = j->store_config->url};
 	if (fill_services(j, purpose, err) < 0)
 		return -1;
 	struct engine_opts engine = {.kind = c->stack.engine,
@@ -61,9 +61,8 @@ int job_open(struct app *app, const char *store_label, const char *purpose, stru
 				     .client = c->postgres.client,
 				     .services = j->services,
 				     .service_count = sizeof j->services / sizeof *j->services};
-	if (store_open(&store, &j->store, err) < 0)
-		return err_wrap(err, "store '%s'", j->store_config->label);
-	if (engine_open(&engine, &j->engine, err) < 0)
+	if (config_store_open(j->store_config, &j->store, err) < 0 ||
+	    engine_open(&engine, &j->engine, err) < 0)
 		return -1;
 	*ret = j;
 	j = NULL;

@@ -33,6 +33,8 @@ static void key_term(const struct config_key *k, char *out, size_t out_bytes)
 		used = (size_t)snprintf(facts, sizeof facts, "%s to %s",
 					format_exact_size((uint64_t)k->min, low),
 					format_exact_size((uint64_t)k->max, high));
+	else if (k->type == CONFIG_RATE)
+		used = (size_t)snprintf(facts, sizeof facts, "bytes in a second");
 	else if (bounded)
 		used = (size_t)snprintf(facts, sizeof facts, "%lld to %lld", (long long)k->min,
 					(long long)k->max);
