@@ -97,7 +97,8 @@ int store_put_bytes(struct store *s, const char *name, const void *data, size_t 
 int store_create(struct store *s, const char *name, struct sink **ret, struct err *err) MUST_USE;
 int store_create_bytes(struct store *s, const char *name, const void *data, size_t len,
 		       struct err *err) MUST_USE;
-/* Bytes [offset, offset + len) exactly; len UINT64_MAX: to the end. Fewer is ERR_CORRUPT. */
+/* Bytes [offset, offset + len) exactly; len UINT64_MAX: to the end. Fewer is ERR_CORRUPT. Several
+ * threads may do so at the same time, each reading its own. */
 int store_get(struct store *s, const char *name, uint64_t offset, uint64_t len, struct source **ret,
 	      struct err *err) MUST_USE;
 /* Appends the whole object to a bounded buffer. */
