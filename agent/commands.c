@@ -124,7 +124,7 @@ static const struct cli_option prune_options[] = {
      .value = "N",
      .help = "also remove the volumes that promotions kept of before, but for those of the newest "
 	     "N promotions"},
-    STORE_OPTION,
+    {.name = "store", .value = "NAME", .help = "this store alone; without it all of them"},
     NONE,
 };
 
@@ -250,9 +250,12 @@ const struct cli_command cli_commands[] = {
     {.name = "prune",
      .run = cmd_prune,
      .summary = "deletes what the keep rules no longer want",
-     .description = "Applies the store's keep rules. An unproven backup never pushes out a proven "
-		    "one; the newest, the newest proven and pinned backups are never deleted. Also "
-		    "removes leftovers of killed jobs.",
+     .description =
+	 "Applies the keep rules of every store, or of the one that --store names. An unproven "
+	 "backup never pushes out a proven one; the newest, the newest proven and pinned backups "
+	 "are never deleted. Also removes leftovers of killed jobs.\n\n"
+	 "A store that can't be reached is told and makes the exit status; the others are pruned "
+	 "nevertheless.",
      .options = prune_options},
     {.name = "status",
      .run = cmd_status,

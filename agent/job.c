@@ -37,8 +37,7 @@ static int fill_services(struct job *j, const char *purpose, struct err *err)
 	return 0;
 }
 
-int job_open(struct app *app, const char *store_label, const char *purpose, struct job **ret,
-	     struct err *err)
+int job_open_storeless(struct app *app, const char *purpose, struct job **ret, struct err *err)
 {
 	const struct config *c = app->config;
 	CLEANUP(job_freep) struct job *j = mem_zalloc(sizeof *j, "a job", err);
@@ -46,9 +45,7 @@ int job_open(struct app *app, const char *store_label, const char *purpose, stru
 		return -1;
 	j->app = app;
 	if (catalog_new_id(clock_wall_ms(), j->run_id, err) < 0 ||
-	    config_store_find(c, store_label, &j->store_config, err) < 0)
-		return -1;
-	if (fill_services(j, purpose, err) < 0)
+	    fill_services(j, purpose, err) < 0)
 		return -1;
 	struct engine_opts engine = {.kind = c->stack.engine,
 				     .stack = c->stack.name,
@@ -61,9 +58,23 @@ int job_open(struct app *app, const char *store_label, const char *purpose, stru
 				     .client = c->postgres.client,
 				     .services = j->services,
 				     .service_count = sizeof j->services / sizeof *j->services};
-	if (config_store_open(j->store_config, &j->store, err) < 0 ||
-	    engine_open(&engine, &j->engine, err) < 0)
+	if (engine_open(&engine, &j->engine, err) < 0)
 		return -1;
+	*ret = j;
+	j = NULL;
+	return 0;
+}
+
+int job_open(struct app *app, const char *store_label, const char *purpose, struct job **ret,
+	     struct err *err)
+{
+	CLEANUP(job_freep) struct job *j = NULL;
+	const struct config_store *store;
+	if (config_store_find(app->config, store_label, &store, err) < 0 ||
+	    job_open_storeless(app, purpose, &j, err) < 0 ||
+	    config_store_open(store, &j->store, err) < 0)
+		return -1;
+	j->store_config = store;
 	*ret = j;
 	j = NULL;
 	return 0;

@@ -18,7 +18,7 @@
 struct job {
 	struct app *app;
 	struct engine *engine;
-	struct store *store;
+	struct store *store; /* NULL after job_open_storeless */
 	const struct config_store *store_config;
 	struct progress *progress;
 	const char *progress_step; /* label that the progress shows */
@@ -41,6 +41,9 @@ struct job {
  * NULL: the first store. */
 int job_open(struct app *app, const char *store_label, const char *purpose, struct job **ret,
 	     struct err *err) MUST_USE;
+/* The same without a store, for commands that go through all of them. */
+int job_open_storeless(struct app *app, const char *purpose, struct job **ret, struct err *err)
+    MUST_USE;
 void job_free(struct job *j);
 DEFINE_CLEANUP(struct job, job_free)
 
