@@ -14,7 +14,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 		ca-certificates libarchive13 libcurl4 libexpat1 libhiredis0.14 libinih1 libjansson4 libpq5 libssl3 \
-		libxxhash0 libzstd1 tzdata \
+		libssh2-1 libxxhash0 libzstd1 tzdata \
 	&& rm -rf /var/lib/apt/lists/*
 # A volume that is mounted at /backups takes this owner when it is new.
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin lifeboat \

@@ -190,12 +190,19 @@ static int read_refusal(struct http_pipe *p, const struct http_framing *f, struc
 	}
 }
 
-static int open_pipe(struct http *h, const struct http_request *q, struct http_pipe *p,
-		     struct err *err)
+/* `name`: what messages call it; NULL: by its request. */
+static int open_pipe(struct http *h, const struct http_request *q, const char *name,
+		     struct http_pipe *p, struct err *err)
 {
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	if (http_exchange_new(h, q, HTTP_UPLOAD_CONNECT, 0, &p->x, err) < 0)
 		return -1;
+	if (name != NULL) {
+		CLEANUP(freep) char *before = p->x->name;
+		p->x->name = NULL;
+		if (str_dup(name, &p->x->name, err) < 0)
+			return -1;
+	}
 	while (!p->x->done)
 		if (http_exchange_step(p->x, err) < 0)
 			return -1;
@@ -209,6 +216,27 @@ static int open_pipe(struct http *h, const struct http_request *q, struct http_p
 	return 0;
 }
 
+int http_connect(struct http *h, const char *host, uint16_t port, struct http_pipe **ret,
+		 struct err *err)
+{
+	CLEANUP(http_pipe_freep)
+	struct http_pipe *p = mem_zalloc(sizeof *p, "a connection", err);
+	CLEANUP(freep) char *url = NULL;
+	CLEANUP(freep) char *name = NULL;
+	if (p == NULL || str_printf(&url, err, "http://%s:%u", host, (unsigned)port) < 0 ||
+	    str_printf(&name, err, "'%s' port %u", host, (unsigned)port) < 0 ||
+	    open_pipe(h, &(struct http_request){.method = "CONNECT", .url = url}, name, p, err) < 0)
+		return -1;
+	*ret = p;
+	p = NULL;
+	return 0;
+}
+
+int http_pipe_fd(const struct http_pipe *p)
+{
+	return p->fd;
+}
+
 int http_upgrade(struct http *h, const struct http_request *q, struct http_response *answer,
 		 struct http_pipe **ret, struct err *err)
 {
@@ -219,7 +247,7 @@ int http_upgrade(struct http *h, const struct http_request *q, struct http_respo
 	if (p == NULL)
 		return -1;
 	buf_init(&p->early, HTTP_HEAD_MAX + (32 << 10));
-	if (open_pipe(h, q, p, err) < 0 || send_request(p, q, err) < 0 ||
+	if (open_pipe(h, q, NULL, p, err) < 0 || send_request(p, q, err) < 0 ||
 	    read_head(p, &framing, err) < 0)
 		return -1;
 	long status = p->x->answer.status;
