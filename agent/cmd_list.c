@@ -29,7 +29,8 @@ static int add_row(struct table *t, const struct backup *b, struct err *err)
 	const char *label =
 	    b->broken[0] != '\0' ? b->broken : json_str_or(b->sidecar_json, "label", "");
 	CLEANUP(freep) char *note = NULL;
-	if (str_printf(&note, err, "%s%s%s%s", b->partial ? "partial " : "",
+	if (str_printf(&note, err, "%s%s%s%s%s", b->partial ? "partial " : "",
+		       b->suspicious ? STYLE_WARN "suspicious " STYLE_END : "",
 		       b->pinned ? "pinned" : "", b->pinned && label[0] != '\0' ? ", " : "",
 		       label) < 0)
 		return -1;

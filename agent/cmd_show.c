@@ -116,6 +116,12 @@ static void show_head(struct app *app, const struct backup *b, const json_t *man
 		    format_size(b->stored_bytes, size), b->archive);
 	output_line(app->out, "proof: %s",
 		    b->proof == PROOF_NONE ? "not tried" : proof_name(b->proof));
+	json_array_foreach(json_object_get(b->sidecar_json, "suspicion"), i, item)
+	{
+		output_line(app->out, STYLE_WARN "%s" STYLE_END ": %s",
+			    b->suspicious ? "suspicious" : "was suspicious, and is trusted",
+			    json_string_value(item));
+	}
 	json_array_foreach(b->evidence, i, item)
 	{
 		char took[FORMAT_BYTES];

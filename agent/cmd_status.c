@@ -63,6 +63,14 @@ int cmd_status(struct app *app, struct err *err)
 		return err_set(err, ERR_FAILED, "there is no backup");
 	if (newest->proof == PROOF_FAILED)
 		return err_set(err, ERR_FAILED, "the newest backup failed its drill");
+	if (newest->suspicious) {
+		const char *why = json_string_value(
+		    json_array_get(json_object_get(newest->sidecar_json, "suspicion"), 0));
+		err_set(err, ERR_UNVERIFIED, "the newest backup is suspicious%s%s",
+			why != NULL ? ": " : "", why != NULL ? why : "");
+		return err_hint(err, "If it is right, say so with `lifeboat trust %s`.",
+				newest->id);
+	}
 	if (proven == NULL)
 		return err_set(err, ERR_UNVERIFIED, "no backup has been proved yet: run a drill");
 	return 0;

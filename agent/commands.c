@@ -257,13 +257,25 @@ const struct cli_command cli_commands[] = {
 	 "A store that can't be reached is told and makes the exit status; the others are pruned "
 	 "nevertheless.",
      .options = prune_options},
+    {.name = "trust",
+     .run = cmd_trust,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "says that a suspicious backup is right",
+     .description =
+	 "A backup that is much smaller than those before it is suspicious: it is kept, told, and "
+	 "takes no other's place in keep rules. Where it is right, because data was deleted on "
+	 "purpose, say so: it then counts as any other, and what is normal begins with it.",
+     .options = store_options},
     {.name = "status",
      .run = cmd_status,
      .summary = "tells whether all is safe now, for people and monitors",
      .description =
 	 "The newest backup and the newest proven one, and their ages.\n\n"
 	 "Exit status 0: the newest is not failed and there is a proven one. 1: there is "
-	 "no backup, or the newest failed its drill. 2: none has been proved yet.",
+	 "no backup, or the newest failed its drill. 2: none has been proved yet, or the newest is "
+	 "suspicious.",
      .options = store_options},
     {.name = "version",
      .run = cmd_version,

@@ -16,6 +16,7 @@ int cmd_restore(struct app *app, struct err *err) MUST_USE;
 int cmd_rollback(struct app *app, struct err *err) MUST_USE;
 int cmd_show(struct app *app, struct err *err) MUST_USE;
 int cmd_status(struct app *app, struct err *err) MUST_USE;
+int cmd_trust(struct app *app, struct err *err) MUST_USE;
 int cmd_verify(struct app *app, struct err *err) MUST_USE;
 int cmd_help(struct app *app, struct err *err) MUST_USE;
 int cmd_version(struct app *app, struct err *err) MUST_USE;

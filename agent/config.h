@@ -97,6 +97,11 @@ struct config_store { /* [store LABEL] */
 	char *known_hosts;
 };
 
+struct config_suspicious { /* in percent of what is normal; 0: not looked at */
+	unsigned bytes, rows, keys;
+	unsigned history; /* backups that are looked back at; 0: nothing is suspicious */
+};
+
 struct config_health {
 	int64_t interval_ms, timeout_ms;
 	unsigned retries;
@@ -116,6 +121,7 @@ struct config {
 	struct config_redis redis;
 	struct config_pgbouncer pgbouncer;
 	struct config_archive archive;
+	struct config_suspicious suspicious;
 	struct config_health health;
 	char *timezone; /* [schedule] timezone: IANA name; NULL: UTC */
 	struct config_volume *volumes;

@@ -24,7 +24,7 @@ enum config_type {
 	CONFIG_DURATION,   /* int64_t, ms; bounds in ms */
 	CONFIG_SIZE,       /* uint64_t, bytes */
 	CONFIG_RATE,       /* uint64_t, bytes in a second */
-	CONFIG_COUNT,      /* unsigned */
+	CONFIG_COUNT,      /* unsigned; choices "%": a percentage, with or without the sign */
 	CONFIG_LEVEL       /* int */
 };
 

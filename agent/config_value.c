@@ -286,6 +286,8 @@ static int set_number(const struct config_key *key, void *at, const char *text, 
 	char *rest;
 	errno = 0;
 	unsigned long n = strtoul(text, &rest, 10);
+	if (key->choices != NULL && strcmp(rest, key->choices) == 0)
+		rest += strlen(rest);
 	if (!isdigit((unsigned char)text[0]) || *rest != '\0' || errno != 0 || n > 1000000) {
 		err_set(err, ERR_CONFIG, "'%s' is not a number between %lld and %lld", text,
 			(long long)key->min, (long long)key->max);

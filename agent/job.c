@@ -201,6 +201,10 @@ int job_backup(struct job *j, struct backup_job *ret, struct err *err)
 			       .archive = {.level = c->archive.level,
 					   .part_bytes = (size_t)c->archive.part_bytes,
 					   .threads = c->archive.threads},
+			       .suspicion = {.history = c->suspicious.history,
+					     .bytes = c->suspicious.bytes,
+					     .rows = c->suspicious.rows,
+					     .keys = c->suspicious.keys},
 			       .progress = job_progress,
 			       .progress_ctx = j};
 	if (config_require_component(c, err) < 0)

@@ -104,10 +104,43 @@ static int write_restore_md(struct snapshot *s, const char *archive, struct err 
 	return writer_file(s->writer, "RESTORE.md", 0644, text, strlen(text), err);
 }
 
+/* Compares with what is normal in the store. A part of the stack has nothing to be compared with.
+ */
+static int suspect(const struct snapshot *s, const struct backup_result *r, json_t **ret,
+		   struct err *err)
+{
+	const struct suspicion_rules *rules = &s->job->suspicion;
+	CLEANUP(freep) struct suspicion_figures *before = NULL;
+	CLEANUP(strlist_done) struct strlist why = {0};
+	CLEANUP(json_freep) json_t *list = json_array();
+	size_t count;
+	if (s->job->only != NULL || rules->history == 0)
+		return 0;
+	const struct suspicion_figures now = {
+	    .bytes = r->totals.stored_bytes, .rows = s->rows, .keys = s->redis_keys};
+	before = mem_zalloc(rules->history * sizeof *before, "a history", err);
+	if (before == NULL ||
+	    suspicion_history(s->job->store, s->job->stack, rules->history, before, &count, err) <
+		0 ||
+	    suspicion_judge(rules, before, count, &now, &why, err) < 0)
+		return -1;
+	for (size_t i = 0; i < why.count; i++)
+		if (json_push(list, json_string(why.items[i]), err) < 0)
+			return -1;
+	if (why.count > 0) {
+		*ret = list;
+		list = NULL;
+	}
+	return 0;
+}
+
 /* The commit. Before this object is there, there is no backup. */
 static int write_sidecar(struct snapshot *s, struct backup_result *r, struct err *err)
 {
 	json_t *names = json_object_get(s->manifest, "components");
+	CLEANUP(json_freep) json_t *suspicion = NULL;
+	if (suspect(s, r, &suspicion, err) < 0)
+		return -1;
 	struct sidecar side = {
 	    .stack = s->job->stack,
 	    .id = r->id,
@@ -119,6 +152,8 @@ static int write_sidecar(struct snapshot *s, struct backup_result *r, struct err
 	    .label = s->job->label,
 	    .pinned = s->job->pinned,
 	    .partial = s->job->only != NULL,
+	    .suspicious = suspicion != NULL,
+	    .suspicion = suspicion,
 	    .lifeboat_version = LIFEBOAT_VERSION,
 	    .databases = s->databases,
 	    .tables = s->tables,

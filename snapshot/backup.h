@@ -18,6 +18,7 @@
 #include "stack/redis.h"
 #include "storage/archive/writer.h"
 #include "storage/store.h"
+#include "storage/suspicion.h"
 
 struct backup_volume {
 	const char *label;        /* of its section: "media" */
@@ -44,6 +45,7 @@ struct backup_job {
 	const char *const *only; /* names of components, labels of volumes; NULL: all */
 	const char *label;       /* free text; may be NULL */
 	bool pinned;
+	struct suspicion_rules suspicion; /* all 0: never */
 	struct writer_opts archive;
 	/* Called often: bytes taken so far, of about how many (0: unknown), and what is being
 	 * taken. */

@@ -86,6 +86,10 @@ int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err)
 	    json_put(j, "components", json_incref(names), err) < 0 ||
 	    put_u64(j, "warnings", s->warnings, err) < 0)
 		return -1;
+	if ((s->suspicion != NULL &&
+	     json_put(j, "suspicion", json_deep_copy(s->suspicion), err) < 0) ||
+	    (s->trusted != NULL && json_put(j, "trusted", json_string(s->trusted), err) < 0))
+		return -1;
 	/* What is written must be readable: a mistake shows here, not on the day of the restore. */
 	struct sidecar check;
 	if (sidecar_parse(j, &check, err) < 0)
@@ -168,6 +172,24 @@ static int get_counts(const json_t *j, struct sidecar *s, struct err *err)
 	return 0;
 }
 
+/* Both may be absent. */
+static int get_suspicion(const json_t *j, struct sidecar *s, struct err *err)
+{
+	const json_t *why = json_object_get(j, "suspicion");
+	size_t i;
+	json_t *line;
+	if (why != NULL && !json_is_array(why))
+		return err_set(err, ERR_CORRUPT, "field 'suspicion' is not an array");
+	json_array_foreach(why, i, line)
+	{
+		if (!json_is_string(line))
+			return err_set(err, ERR_CORRUPT,
+				       "field 'suspicion' holds something that is not text");
+	}
+	s->suspicion = why;
+	return json_object_get(j, "trusted") != NULL ? get_time(j, "trusted", &s->trusted, err) : 0;
+}
+
 int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 {
 	struct sidecar s = {0};
@@ -187,6 +209,8 @@ int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 	    json_get_u64(j, "warnings", &s.warnings, err) < 0)
 		return -1;
 	s.components = components;
+	if (get_suspicion(j, &s, err) < 0)
+		return -1;
 	/* Absent means no: the whole stack. */
 	s.partial = json_is_true(json_object_get(j, "partial"));
 	if (!catalog_id_is_valid(s.id))
@@ -200,5 +224,20 @@ int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 	    strspn(s.sha256, "0123456789abcdef") != SHA256_DIGITS)
 		return err_set(err, ERR_CORRUPT, "field 'sha256' is not a SHA-256");
 	*ret = s;
+	return 0;
+}
+
+int sidecar_load(struct store *s, const char *name, json_t **ret_json, struct sidecar *ret,
+		 struct err *err)
+{
+	CLEANUP(buf_done) struct buf text;
+	CLEANUP(json_freep) json_t *json = NULL;
+	buf_init(&text, SIDECAR_MAX_BYTES);
+	if (store_get_bytes(s, name, &text, err) < 0 ||
+	    json_parse(buf_text(&text), text.len, &json, err) < 0 ||
+	    sidecar_parse(json, ret, err) < 0)
+		return -1;
+	*ret_json = json;
+	json = NULL;
 	return 0;
 }

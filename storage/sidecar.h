@@ -9,6 +9,7 @@
 #define LIFEBOAT_STORAGE_SIDECAR_H
 
 #include "base/json.h"
+#include "storage/store.h"
 
 enum { SIDECAR_MAX_BYTES = 1 << 20 };
 
@@ -24,7 +25,9 @@ struct sidecar {
 	const char *label; /* NULL: none */
 	bool pinned;
 	bool partial;    /* taken with --only: not the whole stack */
-	bool suspicious; /* looks wrong beside its predecessor: far fewer rows, far smaller */
+	bool suspicious; /* looks wrong beside those before it: far fewer rows, far smaller */
+	const json_t *suspicion; /* why: an array of text; NULL: nothing was ever suspicious */
+	const char *trusted;     /* when a person said that it is right nevertheless; NULL: never */
 	const char *lifeboat_version;
 	uint64_t databases, tables, rows, large_objects, redis_keys, files, raw_bytes;
 	/* Names of components: an array of strings, or an object with the names as its keys. */
@@ -37,5 +40,8 @@ int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err) MUST_US
 
 /* ERR_CORRUPT names the field that is missing or wrong. Fields it does not know are fine. */
 int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err) MUST_USE;
+/* Reads one out of a store; *ret borrows from *ret_json. */
+int sidecar_load(struct store *s, const char *name, json_t **ret_json, struct sidecar *ret,
+		 struct err *err) MUST_USE;
 
 #endif
