@@ -5,7 +5,7 @@
 #include "storage/lease.h"
 
 /* The kinds of stores. A new one is a new file and a line here. */
-static const struct store_ops *const kinds[] = {&store_file_ops, &store_sftp_ops};
+static const struct store_ops *const kinds[] = {&store_file_ops, &store_sftp_ops, &store_s3_ops};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* Of the kind's own making, or a lease. */
