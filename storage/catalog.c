@@ -9,8 +9,6 @@
 #include "storage/catalog_name.h"
 #include "storage/sidecar.h"
 
-enum { EVIDENCE_MAX_BYTES = 4 << 20 };
-
 const char *proof_name(enum proof p)
 {
 	static const char *const names[] = {[PROOF_NONE] = "none",
@@ -204,7 +202,7 @@ static int load_evidence(struct store *s, const char *stack, const char *name, s
 	enum proof outcome = PROOF_UNVERIFIED;
 	int64_t when = 0;
 	struct err why = ERR_INIT;
-	if (load_json(s, name, EVIDENCE_MAX_BYTES, &j, &why) < 0 ||
+	if (load_json(s, name, CATALOG_EVIDENCE_MAX_BYTES, &j, &why) < 0 ||
 	    check_evidence(j, stack, b->id, &outcome, &when, &why) < 0) {
 		if (why.code == ERR_ABSENT)
 			return 0;

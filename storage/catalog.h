@@ -19,6 +19,8 @@
 #include "base/json.h"
 #include "storage/store.h"
 
+enum { CATALOG_EVIDENCE_MAX_BYTES = 4 << 20 };
+
 enum proof { PROOF_NONE, PROOF_PASSED, PROOF_FAILED, PROOF_UNVERIFIED };
 const char *proof_name(enum proof p); /* "none", "passed", "failed", "could not verify" */
 
