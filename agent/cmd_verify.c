@@ -22,6 +22,7 @@ static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, 
 	CLEANUP(reader_freep) struct reader *r = NULL;
 	struct reader_report report = {0};
 	struct watching w = {.job = j, .id = b->id};
+	const struct reader_watch watch = {.progress = seen, .ctx = &w};
 	int64_t began = clock_monotonic_ms();
 	char size[FORMAT_BYTES], took[FORMAT_BYTES];
 	int rc = b->broken[0] != '\0' ? err_set(err, ERR_CORRUPT, "%s", b->broken) : 0;
@@ -30,7 +31,7 @@ static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, 
 	if (rc == 0)
 		rc = catalog_check_manifest(b, reader_manifest(r), err);
 	if (rc == 0)
-		rc = reader_verify(r, b->sha256, seen, &w, &report, err);
+		rc = reader_verify(r, b->sha256, &watch, &report, err);
 	progress_free(j->progress);
 	j->progress = NULL;
 	int64_t ms = clock_monotonic_ms() - began;

@@ -60,12 +60,36 @@ struct reader_report {
 	uint64_t stored_bytes, raw_bytes;
 	uint64_t frames, streams, members;
 };
+
+/* One stream or member that is not as it was written. */
+struct reader_damage {
+	const char *name;
+	bool is_stream;
+	size_t bad_parts, parts; /* of a stream; bad_parts 0: each is whole, and their sum is not */
+	const char *why;         /* of the first */
+};
+
+/* What a check is to tell on its way; all may be NULL. */
+struct reader_watch {
+	void (*progress)(void *ctx, uint64_t done, uint64_t of);
+	/* Called for each that is damaged, as soon as that is sure. */
+	void (*damaged)(void *ctx, const struct reader_damage *d);
+	void *ctx;
+};
 /* Reads back everything: the object's SHA-256 against `expected_sha256` (NULL: not checked), every
  * frame's checksum, every member's header against its name and size, every stream's length and
  * SHA-256, every member's SHA-256, the seek table and the index against what is there.
- * `progress(ctx, done, of)` may be NULL. */
-int reader_verify(struct reader *r, const char *expected_sha256,
-		  void (*progress)(void *ctx, uint64_t done, uint64_t of), void *ctx,
+ * Damage does not end it: all that follows is still checked, and what is not told as damaged is
+ * whole. The error is the first damage, then. */
+int reader_verify(struct reader *r, const char *expected_sha256, const struct reader_watch *watch,
 		  struct reader_report *ret, struct err *err) MUST_USE;
+/* A light check: frames chosen by chance, about `share_ppm` millionths of all stored bytes but at
+ * least one of each stream and one of the members; the same seed chooses the same ones. Of each
+ * frame the checksum is checked, and the tar header of a part. What it finds sound is not said to
+ * be whole. The report counts what was looked at. Damage as in reader_verify, once for each frame.
+ */
+int reader_sample(struct reader *r, uint32_t share_ppm, uint64_t seed,
+		  const struct reader_watch *watch, struct reader_report *ret, struct err *err)
+    MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "storage/archive/index.h"
 #include "storage/archive/reader.h"
+#include "storage/archive/tar_member.h"
 #include "storage/archive/unpack_pipe.h"
 
 struct reader {
@@ -28,6 +29,9 @@ int reader_last_frame(struct reader *r, const struct seek_table *frames, struct 
 /* A tar header must be that of the listed member. */
 int reader_check_entry(const struct reader *r, const struct index_member *m,
 		       struct archive_entry *entry, struct err *err) MUST_USE;
+/* A part must be what the index says, header and all. What is found points into `u`. */
+int reader_open_part(const struct reader *r, const struct unpacked *u, struct tar_found *ret,
+		     struct err *err) MUST_USE;
 /* One pass over the whole object: its frames, and the manifest that the last of them holds. Fails
  * when there is no manifest, and says how far the archive goes. */
 int reader_rebuild(struct reader *r, struct seek_table *ret_frames, json_t **ret_manifest,

@@ -18,20 +18,36 @@ struct stream {
 	size_t wanted_parts;
 };
 
-/* The part must be what the index says, header and all. */
-static int open_part(struct stream *s, const struct unpacked *u, struct err *err)
+int reader_open_part(const struct reader *r, const struct unpacked *u, struct tar_found *ret,
+		     struct err *err)
 {
-	const struct index_frame *part = &s->r->index.frames[u->frame];
+	const struct index_frame *part = &r->index.frames[u->frame];
 	char name[MEMBER_NAME_MAX + 32];
 	struct tar_found found;
-	snprintf(name, sizeof name, "%s/%06u", s->stream->name, part->number);
+	snprintf(name, sizeof name, "%s/%06u", r->index.streams[part->stream - 1].name,
+		 part->number);
+	if (u->damage != NULL) {
+		*err = *u->damage;
+		return err_wrap(err, "part %u", part->number);
+	}
 	if (tar_member_find(u->data, u->len, name, &found, err) < 0)
 		return err_wrap(err, "part %u", part->number);
-	if (found.bytes != part->bytes ||
-	    found.head_bytes + found.bytes + tar_member_padding(found.bytes) != u->len)
+	if (found.bytes != part->bytes)
 		return err_set(err, ERR_CORRUPT,
 			       "part %u: %u bytes are listed, its tar header says %zu",
 			       part->number, part->bytes, found.bytes);
+	if (found.head_bytes + found.bytes + tar_member_padding(found.bytes) != u->len)
+		return err_set(err, ERR_CORRUPT, "part %u: its frame holds something else too",
+			       part->number);
+	*ret = found;
+	return 0;
+}
+
+static int open_part(struct stream *s, const struct unpacked *u, struct err *err)
+{
+	struct tar_found found;
+	if (reader_open_part(s->r, u, &found, err) < 0)
+		return -1;
 	if (s->sha != NULL)
 		sha256_update(s->sha, found.data, found.bytes);
 	/* Only the first part begins, and only the last one ends, with bytes of no interest. */

@@ -65,6 +65,12 @@ struct unpack_pipe {
 
 /* ---- fetching ---- */
 
+/* What is stored is damaged in a way that does not let all of it be read: encrypted chunks. */
+static bool is_damage(const struct unpack_pipe *p, const struct err *err)
+{
+	return p->opts.past_damage && err->code == ERR_CORRUPT;
+}
+
 static int fetch(struct unpack_pipe *p, const struct run *run, struct shelf *s, struct err *err)
 {
 	CLEANUP(source_freep) struct source *from = NULL;
@@ -122,7 +128,7 @@ static void *fetch_all(void *arg)
 		p->digested++;
 		s->ready = true;
 		/* Nothing behind it is wanted any more. */
-		if (rc < 0 && p->run_count > k + 1)
+		if (rc < 0 && !is_damage(p, &s->err) && p->run_count > k + 1)
 			p->run_count = k + 1;
 		pthread_cond_broadcast(&p->changed);
 	}
@@ -132,6 +138,28 @@ static void *fetch_all(void *arg)
 
 /* ---- unpacking ---- */
 
+/* A frame of a run whose damage may lie in another one. */
+static int fetch_alone(struct unpack_pipe *p, const struct seek_frame *f, uint8_t **ret,
+		       struct err *err)
+{
+	CLEANUP(source_freep) struct source *from = NULL;
+	CLEANUP(freep) uint8_t *data = malloc((size_t)f->stored_bytes + 1);
+	size_t n;
+	if (data == NULL)
+		return err_nomem(err, "a stored frame");
+	if (store_get(p->opts.store, p->opts.object, f->offset, f->stored_bytes, &from, err) < 0 ||
+	    source_read_full(from, data, f->stored_bytes, &n, err) < 0)
+		return -1;
+	if (p->opts.fetched_bytes != NULL)
+		atomic_fetch_add(p->opts.fetched_bytes, n);
+	if (n < f->stored_bytes)
+		return err_set(err, ERR_CORRUPT, "it ends after %zu of %u bytes", n,
+			       f->stored_bytes);
+	*ret = data;
+	data = NULL;
+	return 0;
+}
+
 static int unpack(struct unpack_pipe *p, ZSTD_DCtx *ctx, const struct run *run,
 		  const struct shelf *shelf, struct slot *s, struct err *err)
 {
@@ -139,11 +167,19 @@ static int unpack(struct unpack_pipe *p, ZSTD_DCtx *ctx, const struct run *run,
 	size_t at = (size_t)(f->offset - run->offset);
 	if (ctx == NULL || (s->raw == NULL && (s->raw = malloc(p->raw_max)) == NULL))
 		return err_nomem(err, "a frame");
+	CLEANUP(freep) uint8_t *again = NULL;
+	const uint8_t *stored = shelf->data + at;
 	if (at > shelf->got || f->stored_bytes > shelf->got - at) {
 		*err = shelf->err;
-		return -1;
+		if (!is_damage(p, err))
+			return -1;
+		err_clear(err);
+		if (fetch_alone(p, f, &again, err) < 0) {
+			s->damaged = is_damage(p, err);
+			return -1;
+		}
+		stored = again;
 	}
-	const uint8_t *stored = shelf->data + at;
 	s->damaged = frame_unpack(ctx, stored, f->stored_bytes, s->raw, f->raw_bytes, err) < 0;
 	if (!s->damaged && p->opts.check_table &&
 	    frame_checksum(stored, f->stored_bytes) != f->checksum) {

@@ -195,7 +195,7 @@ static void read_all(void)
 	buf_done(&got);
 	err_clear(&err);
 	int members = reader_members(r, "", visit, NULL, &err);
-	if (reader_verify(r, NULL, NULL, NULL, &report, &err) == 0 && members < 0)
+	if (reader_verify(r, NULL, NULL, &report, &err) == 0 && members < 0)
 		abort();
 	reader_free(r);
 }

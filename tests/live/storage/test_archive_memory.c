@@ -85,7 +85,7 @@ static void read_stream(struct store *s, uint64_t bytes)
 	must_be_ok(source_read_full(from, block, BLOCK, &n, &err), err);
 	assert_int_equal(n, 0);
 	source_free(from);
-	must_be_ok(reader_verify(r, NULL, NULL, NULL, &report, &err), err);
+	must_be_ok(reader_verify(r, NULL, NULL, &report, &err), err);
 	reader_free(r);
 }
 

@@ -112,7 +112,7 @@ static bool must_be_found_out(const char *what, size_t at, bool know_sha256)
 		is_a_fitting_error(&err, what, at);
 		return false;
 	}
-	if (reader_verify(r, know_sha256 ? totals.sha256 : NULL, NULL, NULL, &report, &err) == 0)
+	if (reader_verify(r, know_sha256 ? totals.sha256 : NULL, NULL, &report, &err) == 0)
 		fail_msg("%s %zu: verified", what, at);
 	is_a_fitting_error(&err, what, at);
 	bool all = read_all(r, what, at);
@@ -243,7 +243,7 @@ static void store__whose_nth_read_fails__is_an_error_and_no_damage(void **state)
 		bool good_read = reader_open(store, SMALL_OBJECT, &r, &err) == 0 &&
 				 small_read_stream(r, SMALL_STREAM, &got, &err) == 0 &&
 				 reader_members(r, "", check_member, &members, &err) == 0 &&
-				 reader_verify(r, totals.sha256, NULL, NULL, &report, &err) == 0;
+				 reader_verify(r, totals.sha256, NULL, &report, &err) == 0;
 		memory_store_fail_read(memory, 0);
 		reader_free(r);
 		buf_done(&got);
@@ -326,7 +326,7 @@ static void reader__cancelled_at_any_read__says_so(void **state)
 		bool good_read = reader_open(store, SMALL_OBJECT, &r, &err) == 0 &&
 				 small_read_stream(r, SMALL_STREAM, &got, &err) == 0 &&
 				 reader_members(r, "", check_member, &members, &err) == 0 &&
-				 reader_verify(r, totals.sha256, NULL, NULL, &report, &err) == 0;
+				 reader_verify(r, totals.sha256, NULL, &report, &err) == 0;
 		bool released = cancel_check(&ignored) < 0;
 		memory_store_at_read(memory, 0, NULL);
 		if (released)

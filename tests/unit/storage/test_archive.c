@@ -33,7 +33,7 @@ static struct reader *open_reader(void)
 static void verify(struct reader *r, const char *sha256, struct reader_report *ret)
 {
 	struct err err = ERR_INIT;
-	must_be_ok(reader_verify(r, sha256, NULL, NULL, ret, &err), err);
+	must_be_ok(reader_verify(r, sha256, NULL, ret, &err), err);
 }
 
 static void stream__of_several_parts__comes_back(void **state)

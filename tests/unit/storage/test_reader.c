@@ -58,7 +58,7 @@ static void fails_when_read(const char *verify, const char *stream, const char *
 	struct reader_report report;
 	struct buf got;
 	must_be_ok(reader_open(store, SMALL_OBJECT, &r, &err), err);
-	assert_int_equal(reader_verify(r, NULL, NULL, NULL, &report, &err), -1);
+	assert_int_equal(reader_verify(r, NULL, NULL, &report, &err), -1);
 	says(&err, ERR_CORRUPT, verify);
 	buf_init(&got, 1 << 20);
 	int rc = small_read_stream(r, SMALL_STREAM, &got, &err);
@@ -183,7 +183,10 @@ static void verify__of_a_sound_archive__reports_progress_to_the_end(void **state
 	struct reader_report report;
 	uint64_t done = 0;
 	must_be_ok(reader_open(store, SMALL_OBJECT, &r, &err), err);
-	must_be_ok(reader_verify(r, NULL, count_progress, &done, &report, &err), err);
+	must_be_ok(reader_verify(r, NULL,
+				 &(struct reader_watch){.progress = count_progress, .ctx = &done},
+				 &report, &err),
+		   err);
 	assert_int_equal(done, reader_object_bytes(r));
 	assert_int_equal(report.frames, MANIFEST + 1);
 	reader_free(r);
@@ -196,7 +199,7 @@ static void verify__with_another_hash_expected__fails(void **state)
 	struct reader *r;
 	struct reader_report report;
 	must_be_ok(reader_open(store, SMALL_OBJECT, &r, &err), err);
-	assert_int_equal(reader_verify(r, "00", NULL, NULL, &report, &err), -1);
+	assert_int_equal(reader_verify(r, "00", NULL, &report, &err), -1);
 	says(&err, ERR_CORRUPT, "'" SMALL_OBJECT "': its SHA-256 is ");
 	reader_free(r);
 }
@@ -496,10 +499,9 @@ static void part__with_something_behind_it__is_found_out(void **state)
 	memcpy(raw + len, head.data, head.len);
 	forged_replace(&f, FIRST_PART, raw, len + head.len);
 	forged_put(&f);
-	fails_when_read("'etc/cron.d/x' at byte ",
-			"stream '" SMALL_STREAM
-			"': part 0: 65536 bytes are listed, its tar header says 65536",
-			NULL);
+	static const char text[] =
+	    "stream '" SMALL_STREAM "': part 0: its frame holds something else too";
+	fails_when_read(text, text, NULL);
 	buf_done(&head);
 	free(raw);
 }
@@ -518,8 +520,8 @@ static void part__of_another_size_than_its_header__is_found_out(void **state)
 	memcpy(raw, head.data, head.len);
 	forged_replace(&f, FIRST_PART, raw, len);
 	forged_put(&f);
-	fails_when_read("type 'f' and 65536 bytes are listed, its tar header says 'f' and 65000",
-			"part 0: 65536 bytes are listed, its tar header says 65000", NULL);
+	static const char text[] = "part 0: 65536 bytes are listed, its tar header says 65000";
+	fails_when_read(text, text, NULL);
 	buf_done(&head);
 	free(raw);
 }
@@ -542,7 +544,7 @@ static void part__without_a_tar_header__is_found_out(void **state)
 	memset(raw, 0, len);
 	forged_replace(&f, FIRST_PART, raw, len);
 	forged_put(&f);
-	fails_when_read("the tar file ends before its manifest", "part 0: no tar header", NULL);
+	fails_when_read("part 0: no tar header", "part 0: no tar header", NULL);
 	free(raw);
 }
 
@@ -630,7 +632,7 @@ static void rebuilt_and_whole(const char *why)
 	assert_int_equal(got.len, STREAM_BYTES);
 	assert_memory_equal(got.data, expected, STREAM_BYTES);
 	must_be_ok(reader_members(r, "", ignore, NULL, &err), err);
-	assert_int_equal(reader_verify(r, NULL, NULL, NULL, &report, &err), -1);
+	assert_int_equal(reader_verify(r, NULL, NULL, &report, &err), -1);
 	says(&err, ERR_CORRUPT, "all that is listed is whole, but the archive's end is damaged: ");
 	says(&err, ERR_CORRUPT, why);
 	free(expected);
