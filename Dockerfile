@@ -13,7 +13,7 @@ RUN cmake --preset release -DBUILD_TESTING=OFF \
 FROM debian:bookworm-slim
 RUN apt-get update \
 	&& DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-		ca-certificates libarchive13 libcurl4 libexpat1 libhiredis0.14 libinih1 libjansson4 libpq5 libssl3 \
+		ca-certificates libarchive13 libcurl4 libexpat1 libhiredis0.14 libinih1 libjansson4 libmicrohttpd12 libpq5 libssl3 \
 		libssh2-1 libxxhash0 libzstd1 tzdata \
 	&& rm -rf /var/lib/apt/lists/*
 # A volume that is mounted at /backups takes this owner when it is new.

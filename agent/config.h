@@ -114,6 +114,12 @@ struct config_check { /* [check LABEL] */
 	char *expect; /* the text of the one value; default "t" */
 };
 
+struct config_agent {        /* of lifeboat run */
+	char *listen;        /* ADDRESS:PORT of the status page; "off": none */
+	struct secret token; /* what it asks for; not set: nothing */
+	char *tls_cert, *tls_key;
+};
+
 struct config {
 	char *path; /* of the file that was read */
 	struct config_stack stack;
@@ -123,6 +129,7 @@ struct config {
 	struct config_archive archive;
 	struct config_suspicious suspicious;
 	struct config_health health;
+	struct config_agent agent;
 	char *timezone; /* [schedule] timezone: IANA name; NULL: UTC */
 	struct config_volume *volumes;
 	size_t volume_count;

@@ -57,6 +57,9 @@ const struct config_section config_sections[] = {
      .offset = offsetof(struct config, health),
      .help = "How long a restored server may take until it is healthy: as many attempts as "
 	     "retries says, each of them timeout long, with interval between them."},
+    {.name = "agent",
+     .offset = offsetof(struct config, agent),
+     .help = "Of lifeboat run: where its status page is and who may see it."},
     {.name = "schedule", .offset = 0, .help = "When days begin and end."},
 };
 const size_t config_section_count = sizeof config_sections / sizeof config_sections[0];
@@ -582,6 +585,35 @@ const struct config_key config_keys[] = {
      .max = 1000,
      .offset = AT(health, retries),
      .help = "How many attempts there are."},
+
+    {.section = "agent",
+     .key = "listen",
+     .type = CONFIG_TEXT,
+     .fallback = "127.0.0.1:8094",
+     .offset = AT(agent, listen),
+     .help = "Where lifeboat run serves the status page, metrics and JSON: ADDRESS:PORT, with "
+	     "brackets around an IPv6 address. Read-only. An address that others can reach needs "
+	     "token, or tls_cert and tls_key. off: no page."},
+    {.section = "agent",
+     .key = "token",
+     .type = CONFIG_SECRET,
+     .offset = AT(agent, token),
+     .example = "${PAGE_TOKEN}",
+     .help = "Who wants to see the page must know this text, of 16 characters or more: as "
+	     "Authorization: Bearer TOKEN, or once as /?token=TOKEN in a browser, which then keeps "
+	     "a cookie. /healthz is answered without."},
+    {.section = "agent",
+     .key = "tls_cert",
+     .type = CONFIG_PATH,
+     .offset = AT(agent, tls_cert),
+     .example = "/etc/lifeboat/page.crt",
+     .help = "The certificate chain, in PEM: the page is served by https."},
+    {.section = "agent",
+     .key = "tls_key",
+     .type = CONFIG_PATH,
+     .offset = AT(agent, tls_key),
+     .example = "/etc/lifeboat/page.key",
+     .help = "The certificate's private key, in PEM."},
 
     {.section = "schedule",
      .key = "timezone",

@@ -68,7 +68,7 @@ if [ -d /run/systemd/system ]; then
 	case "$missing " in
 	*" docker.io "*) $as_root systemctl disable --quiet docker.service docker.socket containerd 2>/dev/null || true ;;
 	esac
-	for service in postgresql redis-server pgbouncer nginx; do
+	for service in postgresql redis-server pgbouncer nginx prometheus; do
 		case "$missing " in
 		*" $service"*) $as_root systemctl disable --quiet "$service" 2>/dev/null || true ;;
 		esac

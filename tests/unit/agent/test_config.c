@@ -666,7 +666,8 @@ static void sample__has_every_key__and_loads(void **state)
 		if (!(at[0] == ' ' && at > buf_text(&text) && at[-1] == '\n'))
 			assert_int_equal(buf_append(&used, at, 1, &err), 0);
 	static const char *const names[] = {"STATS_PASSWORD",   "S3_ACCESS_KEY",  "S3_SECRET_KEY",
-					    "S3_SESSION_TOKEN", "KEY_PASSPHRASE", "DAV_PASSWORD"};
+					    "S3_SESSION_TOKEN", "KEY_PASSPHRASE", "DAV_PASSWORD",
+					    "PAGE_TOKEN"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		setenv(names[i], "s", 1);
 	CLEANUP(config_freep) struct config *all = loaded(buf_text(&used));
