@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include "agent/commands.h"
+#include "agent/copies.h"
 #include "agent/format.h"
 #include "agent/job.h"
 #include "agent/proof_text.h"
@@ -30,7 +31,11 @@ int cmd_drill(struct app *app, struct err *err)
 	if (job_open(app, cli_value(app->cli, "store"), "drill", &j, err) < 0 ||
 	    engine_sweep(j->engine, false, NULL, err) < 0 || job_restore(j, &job, err) < 0)
 		return -1;
-	if (drill_run(&job, &r, err) < 0)
+	int rc = drill_run(&job, &r, err);
+	/* Of a drill that failed as well. */
+	if (rc == 0 || err->code != ERR_CANCELLED)
+		copies_spread_evidence(app, j->store, job.backup->id);
+	if (rc < 0)
 		return err_wrap(err, "drill of backup '%s'", job.backup->id);
 	progress_free(j->progress);
 	j->progress = NULL;

@@ -40,6 +40,15 @@ static const struct cli_option backup_options[] = {
     NONE,
 };
 
+static const struct cli_option copy_options[] = {
+    {.name = "to", .value = "NAME", .help = "this store alone; without it all others"},
+    {.name = "from",
+     .value = "NAME",
+     .help = "the store that is copied from; without it the first one"},
+    {.name = "dry-run", .help = "say what would be copied; copy nothing"},
+    NONE,
+};
+
 static const struct cli_option store_options[] = {STORE_OPTION, NONE};
 
 static const struct cli_option verify_options[] = {
@@ -155,12 +164,34 @@ const struct cli_command cli_commands[] = {
      .description =
 	 "Dumps every PostgreSQL database with its roles and configuration, saves Redis, collects "
 	 "PgBouncer's configuration and plain volumes, and writes one archive to the first "
-	 "store.\n\n"
+	 "store. Then the other stores get their copies, all at the same time.\n\n"
 	 "Nothing is visible in the store until everything has succeeded: the sidecar, written "
-	 "last, is the commit. A backup that failed leaves earlier ones untouched.",
+	 "last, is the commit. A backup that failed leaves earlier ones untouched.\n\n"
+	 "Exit status 0: the backup and all its copies are there. 1: there is no backup, or the "
+	 "backup is safe in the first store but a copy failed; the message says which. `lifeboat "
+	 "copy` catches up.",
      .options = backup_options,
      .examples = "lifeboat backup\tthe nightly backup\n"
 		 "lifeboat backup --pin --label 'before 2.0'\tone that stays"},
+    {.name = "copy",
+     .run = cmd_copy,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "brings stores up to date that missed a backup",
+     .description =
+	 "Copies to every other store what it lacks of the first: the backups that its own keep "
+	 "rules would keep, newest first, and evidence of drills. With BACKUP: that one, whatever "
+	 "the rules say. A backup's own run does this for the new backup; this command is for a "
+	 "store that was away then, or is new.\n\n"
+	 "Archives are copied as they are, encrypted ones too. Each is compared with its recorded "
+	 "SHA-256 while it passes; a copy that differs never becomes visible. All stores are "
+	 "filled at the same time, and one that fails stops no other. It may be run again at any "
+	 "time: what is there stays.",
+     .options = copy_options,
+     .examples = "lifeboat copy\tafter the remote store was away\n"
+		 "lifeboat copy --dry-run\twhat is missing where\n"
+		 "lifeboat copy --from offsite --to local\tback to a new disk"},
     {.name = "list",
      .run = cmd_list,
      .summary = "lists the backups there are",

@@ -8,6 +8,7 @@
 
 int cmd_backup(struct app *app, struct err *err) MUST_USE;
 int cmd_check(struct app *app, struct err *err) MUST_USE;
+int cmd_copy(struct app *app, struct err *err) MUST_USE;
 int cmd_drill(struct app *app, struct err *err) MUST_USE;
 int cmd_list(struct app *app, struct err *err) MUST_USE;
 int cmd_promote(struct app *app, struct err *err) MUST_USE;
