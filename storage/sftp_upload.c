@@ -1,9 +1,9 @@
 #include "storage/sftp_upload.h"
 
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "storage/store_part.h"
 
 /* So much is on its way without an answer; libssh2 sends it in packets of 30000 bytes. */
 enum { WINDOW = 1 << 20, WINDOW_MEMORY = 4 << 20 };
@@ -27,11 +27,7 @@ int sftp_upload_make(struct sftp *c, const char *path, char **ret_part, LIBSSH2_
 {
 	enum { HOW = LIBSSH2_FXF_WRITE | LIBSSH2_FXF_CREAT | LIBSSH2_FXF_EXCL };
 	CLEANUP(freep) char *part = NULL;
-	uint8_t r[4];
-	if (RAND_bytes(r, sizeof r) != 1)
-		return err_set(err, ERR_FAILED, "no random numbers");
-	if (str_printf(&part, err, "%s.%02x%02x%02x%02x" STORE_PART_SUFFIX, path, r[0], r[1], r[2],
-		       r[3]) < 0)
+	if (store_part_make(path, &part, err) < 0)
 		return -1;
 	if (sftp_file_open(c, part, HOW, ret, err) < 0) {
 		if (err->code != ERR_ABSENT)
@@ -174,9 +170,7 @@ static int commit_in_three(struct upload *u, struct err *err)
 		return -1;
 	if (!taken)
 		return rename_to(u->c, u->part, u->path, err);
-	size_t stem = strlen(u->part) - strlen(STORE_PART_SUFFIX);
-	if (str_printf(&aside, err, "%.*s-old" STORE_PART_SUFFIX, (int)stem, u->part) < 0 ||
-	    rename_to(u->c, u->path, aside, err) < 0)
+	if (store_part_make(u->path, &aside, err) < 0 || rename_to(u->c, u->path, aside, err) < 0)
 		return -1;
 	if (rename_to(u->c, u->part, u->path, err) < 0) {
 		if (!u->c->broken && rename_to(u->c, aside, u->path, &why) < 0)

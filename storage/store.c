@@ -5,7 +5,8 @@
 #include "storage/lease.h"
 
 /* The kinds of stores. A new one is a new file and a line here. */
-static const struct store_ops *const kinds[] = {&store_file_ops, &store_sftp_ops, &store_s3_ops};
+static const struct store_ops *const kinds[] = {&store_file_ops, &store_s3_ops, &store_sftp_ops,
+						&store_dav_ops, &store_davs_ops};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* Of the kind's own making, or a lease. */

@@ -151,7 +151,8 @@ struct store_ops {
 	int (*free_bytes)(void *self, uint64_t *ret, struct err *err);
 	int (*caveats)(void *self, struct strlist *ret, struct err *err); /* NULL: none */
 };
-extern const struct store_ops store_file_ops, store_sftp_ops, store_s3_ops;
+extern const struct store_ops store_file_ops, store_s3_ops, store_sftp_ops, store_dav_ops,
+    store_davs_ops;
 
 /* A store of ready-made operations under `name` (which is also its store_where): stores in memory
  * and failing neighbours in tests. Takes `self`, also on failure; `ops` stays the caller's. */

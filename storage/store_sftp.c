@@ -16,8 +16,9 @@
 #include <sys/stat.h>
 #include "base/clock.h"
 #include "storage/sftp_upload.h"
+#include "storage/store_part.h"
 
-enum { SWEEP_AGE_MS = 24 * 3600 * 1000, NAMES_MAX = 1000000 };
+enum { NAMES_MAX = 1000000 };
 
 /* ---- paths and attributes ---- */
 
@@ -333,32 +334,11 @@ struct leftovers {
 	struct store_objects found; /* the same, with their times */
 };
 
-/* Is it "<object's name>.<8 hex digits>[-old].part", with our prefix? */
-static bool is_ours(const char *part, const char *prefix)
-{
-	static const char *const ends[] = {STORE_PART_SUFFIX, "-old" STORE_PART_SUFFIX};
-	char object[STORE_NAME_MAX + 1];
-	size_t len = strlen(part);
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-		size_t end = strlen(ends[i]);
-		if (len <= end + 9 || strcmp(part + len - end, ends[i]) != 0)
-			continue;
-		size_t stem = len - end - 9;
-		if (part[stem] != '.' || strspn(part + stem + 1, "0123456789abcdef") != 8 ||
-		    stem >= sizeof object)
-			continue;
-		memcpy(object, part, stem);
-		object[stem] = '\0';
-		return store_name_is_valid(object) && begins_with(object, prefix);
-	}
-	return false;
-}
-
 static int note_leftover(void *ctx, const char *name, const LIBSSH2_SFTP_ATTRIBUTES *a,
 			 struct err *err)
 {
 	struct leftovers *l = ctx;
-	if (!is_ours(name, l->prefix))
+	if (!store_part_is(name, l->prefix))
 		return 0;
 	void *items = mem_grow(l->found.items, l->found.count, sizeof *l->found.items,
 			       "a list of objects", err);
@@ -410,7 +390,7 @@ static int sweep_parts(void *self, const char *prefix, bool dry_run, struct strl
 		return -1;
 	for (size_t i = 0; i < l.found.count; i++) {
 		CLEANUP(freep) char *path = NULL;
-		if (now - l.found.items[i].modified_ms < SWEEP_AGE_MS)
+		if (now - l.found.items[i].modified_ms < STORE_PART_AGE_MS)
 			continue;
 		if (!dry_run && (path_in(self, l.names.items[i], &path, err) < 0 ||
 				 sftp_file_remove(c, path, err) < 0))

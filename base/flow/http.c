@@ -28,7 +28,7 @@ int http_open(const struct http_opts *opts, struct http **ret, struct err *err)
 	    dup_if(opts->ca_file, &h->ca_file, err) < 0 ||
 	    dup_if(opts->cert_file, &h->cert_file, err) < 0 ||
 	    dup_if(opts->key_file, &h->key_file, err) < 0 ||
-	    dup_if(opts->proxy, &h->proxy, err) < 0) {
+	    dup_if(opts->proxy, &h->proxy, err) < 0 || http_auth_open(h, opts, err) < 0) {
 		http_free(h);
 		return -1;
 	}
@@ -48,6 +48,7 @@ void http_free(struct http *h)
 	free(h->cert_file);
 	free(h->key_file);
 	secret_wipe(h->proxy);
+	http_auth_done(h);
 	free(h);
 	curl_global_cleanup();
 }

@@ -29,6 +29,9 @@ struct http_opts {
 	const char *cert_file;      /* client's certificate (PEM); NULL: none */
 	const char *key_file;       /* its key */
 	const char *proxy;          /* http://host:port; NULL: as the environment says; "": none */
+	const char *user;           /* sent where a server asks; NULL: none */
+	const char *password;       /* NULL: none */
+	bool digest_only;           /* the password itself is never sent: Basic is not enough */
 	int64_t connect_timeout_ms; /* 0: 20 s */
 };
 

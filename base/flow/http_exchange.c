@@ -84,7 +84,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *self)
 	}
 	if (len > 0)
 		return take_line(x, line, len, &x->why) < 0 ? 0 : bytes;
-	x->head_done = x->answer.status >= 200 || x->answer.status == 101;
+	x->head_done = x->answer.status == 101 || (x->answer.status >= 200 && !http_auth_awaits(x));
 	return bytes;
 }
 
@@ -241,6 +241,7 @@ static void look(struct http_exchange *x)
 		if (m->msg == CURLMSG_DONE && m->easy_handle == x->easy) {
 			x->done = true;
 			x->rc = m->data.result;
+			http_auth_learn(x);
 		}
 }
 

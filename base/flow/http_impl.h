@@ -20,10 +20,12 @@ enum {
 
 struct http {
 	char *unix_socket, *ca_file, *cert_file, *key_file, *proxy;
+	char *user, *password;
 	int64_t connect_timeout_ms;
 	pthread_mutex_t lock; /* of what follows: streams of one client may be in several threads */
 	CURLM *idle[HTTP_IDLE_MAX]; /* each with a connection at most */
 	size_t idle_count;
+	long auth; /* CURLAUTH_…: what may be used; one alone once a server has asked for it */
 };
 
 /* What the lines of a head say of the body behind it (RFC 9112, 6.3). */
@@ -73,6 +75,8 @@ struct http_exchange {
 	size_t head_bytes;
 	bool head_done;
 	bool bodiless;   /* HEAD */
+	long auth;       /* as the client's when it began */
+	bool challenged; /* a 401 came that libcurl answers with a request anew */
 	bool taken_over; /* its connection is a pipe: not to be used again */
 
 	/* A body of a 2xx that streams goes to dest; what is more than cap waits in libcurl or,
@@ -122,6 +126,16 @@ bool http_request_has(const struct http_request *q, const char *name);
 /* Tells libcurl. */
 int http_request_apply(struct http_exchange *x, const struct http_request *q,
 		       enum http_upload upload, uint64_t length, struct err *err) MUST_USE;
+
+/* ---- users (http_auth.c) ---- */
+
+int http_auth_open(struct http *h, const struct http_opts *opts, struct err *err) MUST_USE;
+void http_auth_done(struct http *h);
+int http_auth_apply(struct http_exchange *x);
+/* At the end of a head: is it a 401 that is not yet the answer? */
+bool http_auth_awaits(struct http_exchange *x);
+/* At the end of an exchange: what the server wants is what it gets from now on. */
+void http_auth_learn(struct http_exchange *x);
 
 /* ---- connections taken over ---- */
 

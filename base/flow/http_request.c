@@ -209,6 +209,8 @@ int http_request_apply(struct http_exchange *x, const struct http_request *q,
 {
 	set_connection(x);
 	set_request(x, q, upload, length);
+	if (http_auth_apply(x) < 0)
+		return err_nomem(err, "a request");
 	if (x->rc != CURLE_OK)
 		return http_exchange_error(x, err);
 	return set_headers(x, q) < 0 ? err_nomem(err, "a request") : 0;
