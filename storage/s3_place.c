@@ -52,7 +52,9 @@ static int take_prefix(struct s3 *s, const char *url, struct err *err)
 
 static int endpoint_error(const char *endpoint, const char *why, struct err *err)
 {
-	err_set(err, ERR_CONFIG, "endpoint '%s' %s", endpoint, why);
+	/* What has an "@" may have a password before it. */
+	err_set(err, ERR_CONFIG, "endpoint '%s' %s", strchr(endpoint, '@') != NULL ? "…" : endpoint,
+		why);
 	return err_hint(err, "It is written as https://host or https://host:port.");
 }
 
@@ -66,11 +68,11 @@ static int take_endpoint(const struct store_opts *o, const char *region, bool *r
 	const char *e = o->endpoint;
 	*ret_plain = strncasecmp(e, "http://", 7) == 0;
 	if (!*ret_plain && strncasecmp(e, "https://", 8) != 0)
-		return endpoint_error("", "does not begin with https:// or http://", err);
+		return endpoint_error(e, "does not begin with https:// or http://", err);
 	const char *host = strstr(e, "://") + 3;
 	size_t len = strcspn(host, "/");
 	if (memchr(host, '@', len) != NULL)
-		return endpoint_error("", "has a user in it: keys are options of their own", err);
+		return endpoint_error(e, "has a user in it: keys are options of their own", err);
 	if (len == 0 || host[len + strspn(host + len, "/")] != '\0')
 		return endpoint_error(e, "is more than a host", err);
 	const char *port = *ret_plain ? ":80" : ":443";
