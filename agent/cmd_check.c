@@ -8,6 +8,7 @@
 #include "agent/config_store.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "agent/keys.h"
 #include "stack/engine_promote.h"
 
 struct findings {
@@ -168,6 +169,19 @@ static int check_volumes(struct findings *f, const struct backup_job *b, struct 
 	return 0;
 }
 
+/* A remote store may be read by others than the machine that has the servers. */
+static int check_plain_store(struct findings *f, const char *what, const struct store *s,
+			     struct err *err)
+{
+	if (f->app->config->archive.recipients != NULL || !store_is_remote(s))
+		return 0;
+	return say(f, "warning", what,
+		   "archives are not encrypted, and it is on another machine: they hold the hashes "
+		   "of the roles' passwords and PgBouncer's auth file. lifeboat keygen makes a "
+		   "key for recipients in [archive]",
+		   err);
+}
+
 static int check_store(struct findings *f, const struct config_store *c, uint64_t bytes,
 		       struct err *err)
 {
@@ -192,7 +206,9 @@ static int check_store(struct findings *f, const struct config_store *c, uint64_
 		       room == UINT64_MAX ? "unknown space" : format_size(room, size)) < 0)
 		return -1;
 	/* The archive is compressed; half of the data is a careful guess. */
-	return say(f, room < bytes / 2 ? "warning" : "ok", what, text, err);
+	if (say(f, room < bytes / 2 ? "warning" : "ok", what, text, err) < 0)
+		return -1;
+	return check_plain_store(f, what, s, err);
 }
 
 /* Before the servers are asked: they may stand still because of one. */
@@ -247,6 +263,39 @@ static int check_components(struct findings *f, struct job *j, uint64_t *ret_byt
 	return check_volumes(f, &b, err);
 }
 
+/* Are the keys good, and does what opens archives here open those of tonight? */
+static int check_encryption(struct findings *f, struct err *err)
+{
+	const struct config *c = f->app->config;
+	CLEANUP(age_recipients_done) struct age_recipients r = {.keys = NULL};
+	CLEANUP(age_identities_done) struct age_identities i = {.keys = NULL};
+	CLEANUP(freep) char *text = NULL;
+	struct err why = ERR_INIT;
+	if (c->archive.recipients == NULL && !secret_is_set(&c->archive.identity))
+		return 0;
+	if (keys_recipients(c, &r, &why) < 0 || keys_identities(c, &i, &why) < 0)
+		return say_failure(f, "encryption", &why, err);
+	if (r.count == 0)
+		return say(f, "warning", "encryption",
+			   "there is an identity, but archives are not encrypted: [archive] has no "
+			   "recipients",
+			   err);
+	if (i.count > 0 && keys_try(&r, &i, &why) < 0) {
+		err_set(&why, ERR_CONFIG,
+			"the identity of [archive] opens none of the archives that will be "
+			"written");
+		err_hint(&why, "Its public key is not among the recipients: add it, or name the "
+			       "identity of one of them");
+		return say_failure(f, "encryption", &why, err);
+	}
+	if (str_printf(&text, err, "to %zu %s; %s", r.count,
+		       r.count == 1 ? "recipient" : "recipients",
+		       i.count > 0 ? "the identity here opens it"
+				   : "no identity here: restore, drill and verify need one") < 0)
+		return -1;
+	return say(f, "ok", "encryption", text, err);
+}
+
 int cmd_check(struct app *app, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
@@ -260,6 +309,8 @@ int cmd_check(struct app *app, struct err *err)
 		if (say(&f, "warning", "configuration", c->warnings.items[i], err) < 0)
 			return -1;
 	if (check_engine(&f, j, err) < 0 || check_components(&f, j, &bytes, err) < 0)
+		return -1;
+	if (check_encryption(&f, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->store_count; i++)
 		if (check_store(&f, &c->stores[i], bytes, err) < 0)

@@ -141,9 +141,11 @@ int cmd_show(struct app *app, struct err *err)
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(reader_freep) struct reader *r = NULL;
 	const struct backup *b;
+	struct store *archives = NULL;
 	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0 ||
 	    job_find(j, cli_arg(app->cli, 0), &b, err) < 0 ||
-	    reader_open(j->store, b->archive, &r, err) < 0 ||
+	    job_archives(j, b, &archives, err) < 0 ||
+	    reader_open(archives, b->archive, &r, err) < 0 ||
 	    catalog_check_manifest(b, reader_manifest(r), err) < 0)
 		return -1;
 	const json_t *manifest = reader_manifest(r);

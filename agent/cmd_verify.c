@@ -2,8 +2,7 @@
 #include <string.h>
 #include "agent/commands.h"
 #include "agent/format.h"
-#include "agent/job.h"
-#include "storage/archive/reader.h"
+#include "agent/verify.h"
 
 struct watching {
 	struct job *job;
@@ -19,30 +18,28 @@ static void seen(void *ctx, uint64_t done, uint64_t of)
 /* One backup, read back as a whole. *ret_json says how it went also when it went badly. */
 static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, struct err *err)
 {
-	CLEANUP(reader_freep) struct reader *r = NULL;
 	struct reader_report report = {0};
+	bool rebuilt = false;
 	struct watching w = {.job = j, .id = b->id};
 	const struct reader_watch watch = {.progress = seen, .ctx = &w};
 	int64_t began = clock_monotonic_ms();
 	char size[FORMAT_BYTES], took[FORMAT_BYTES];
 	int rc = b->broken[0] != '\0' ? err_set(err, ERR_CORRUPT, "%s", b->broken) : 0;
 	if (rc == 0)
-		rc = reader_open(j->store, b->archive, &r, err);
-	if (rc == 0)
-		rc = catalog_check_manifest(b, reader_manifest(r), err);
-	if (rc == 0)
-		rc = reader_verify(r, b->sha256, &watch, &report, err);
+		rc = verify_backup(j, b, &watch, &report, &rebuilt, err);
 	progress_free(j->progress);
 	j->progress = NULL;
 	int64_t ms = clock_monotonic_ms() - began;
-	*ret_json = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I}", "id", b->id, "outcome",
-			      rc == 0 ? "passed" : "failed", "error", rc == 0 ? NULL : err->msg,
-			      "stored_bytes", (json_int_t)report.stored_bytes, "raw_bytes",
-			      (json_int_t)report.raw_bytes, "frames", (json_int_t)report.frames,
-			      "duration_ms", (json_int_t)ms);
+	bool unverified = rc < 0 && err->code == ERR_UNVERIFIED;
+	const char *outcome = rc == 0 ? "passed" : unverified ? "could not verify" : "failed";
+	*ret_json =
+	    json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I}", "id", b->id, "outcome", outcome,
+		      "error", rc == 0 ? NULL : err->msg, "stored_bytes",
+		      (json_int_t)report.stored_bytes, "raw_bytes", (json_int_t)report.raw_bytes,
+		      "frames", (json_int_t)report.frames, "duration_ms", (json_int_t)ms);
 	if (rc < 0) {
-		output_line(j->app->out, "%s  " STYLE_BAD "failed" STYLE_END "  %s", b->id,
-			    err->msg);
+		output_line(j->app->out, "%s  %s%s" STYLE_END "  %s", b->id,
+			    unverified ? STYLE_WARN : STYLE_BAD, outcome, err->msg);
 		return err_wrap(err, "backup '%s'", b->id);
 	}
 	output_line(j->app->out,
@@ -51,7 +48,7 @@ static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, 
 		    b->id, format_size(report.stored_bytes, size), format_duration(ms, took),
 		    (unsigned long long)report.frames, (unsigned long long)report.streams,
 		    (unsigned long long)report.members);
-	if (reader_was_rebuilt(r))
+	if (rebuilt)
 		output_line(j->app->out,
 			    STYLE_WARN "warning" STYLE_END
 				       ": the index at the end is damaged and was rebuilt");
@@ -80,7 +77,9 @@ int cmd_verify(struct app *app, struct err *err)
 		int rc = verify_one(j, all ? &j->catalog.items[i] : one, &result, &why);
 		if (json_push(results, result, err) < 0)
 			return -1;
-		if (rc < 0 && (why.code == ERR_CANCELLED || first.code == ERR_NONE))
+		/* A failure says more than what could not be verified. */
+		if (rc < 0 && (why.code == ERR_CANCELLED || first.code == ERR_NONE ||
+			       first.code == ERR_UNVERIFIED))
 			first = why;
 		if (why.code == ERR_CANCELLED)
 			break;

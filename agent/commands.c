@@ -137,6 +137,24 @@ static const struct cli_option prune_options[] = {
     NONE,
 };
 
+#define OUTPUT_OPTION(text)                                                                        \
+	{                                                                                          \
+		.name = "output", .letter = 'o', .value = "FILE", .complete = CLI_COMPLETE_FILE,   \
+		.help = text                                                                       \
+	}
+
+static const struct cli_option keygen_options[] = {
+    OUTPUT_OPTION("write the identity to this new file, which only its owner may read; without "
+		  "it to stdout"),
+    NONE,
+};
+
+static const struct cli_option unlock_options[] = {
+    OUTPUT_OPTION("the file to write; it must not exist"),
+    STORE_OPTION,
+    NONE,
+};
+
 static const struct cli_option help_options[] = {
     {.name = "man",
      .value = "PAGE",
@@ -299,6 +317,29 @@ const struct cli_command cli_commands[] = {
 	 "takes no other's place in keep rules. Where it is right, because data was deleted on "
 	 "purpose, say so: it then counts as any other, and what is normal begins with it.",
      .options = store_options},
+    {.name = "keygen",
+     .run = cmd_keygen,
+     .no_config = true,
+     .summary = "makes a pair of keys for encrypted backups",
+     .description =
+	 "Makes an identity (private key) and its recipient (public key), as age-keygen does. The "
+	 "recipient goes into recipients of [archive]: that is all a backup needs. The identity "
+	 "opens what was encrypted to it. Lose it, and every backup that only it opens is lost.",
+     .options = keygen_options,
+     .examples = "lifeboat keygen -o identity.txt\tthe identity to a file, the recipient to the "
+		 "terminal"},
+    {.name = "unlock",
+     .run = cmd_unlock,
+     .args = "[BACKUP]",
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "decrypts an archive to a plain .tar.zst file",
+     .description =
+	 "Reads an encrypted archive with the identity of [archive], checks every byte of it, and "
+	 "writes the plain archive to a new file that only its owner may read. Anything wrong "
+	 "leaves no file. 'age -d' does the same without lifeboat.",
+     .options = unlock_options,
+     .examples = "lifeboat unlock latest -o backup.tar.zst\tto be restored by hand"},
     {.name = "status",
      .run = cmd_status,
      .summary = "tells whether all is safe now, for people and monitors",

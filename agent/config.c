@@ -263,6 +263,19 @@ static bool has_literal_password(const char *url)
 	return false;
 }
 
+static int warn_of_identity(struct loading *l)
+{
+	struct stat st;
+	const struct config_archive *a = &l->config->archive;
+	const char *path = secret_text(&a->identity);
+	if (!config_identity_is_path(a) || stat(path, &st) < 0 || (st.st_mode & S_IROTH) == 0)
+		return 0;
+	return strlist_pushf(&l->config->warnings, l->err,
+			     "'%s' has an identity that opens the archives, and everyone may read "
+			     "it (chmod 600 it)",
+			     path);
+}
+
 static int warn_of_readers(struct loading *l)
 {
 	struct stat st;
@@ -274,7 +287,9 @@ static int warn_of_readers(struct loading *l)
 			const struct inifile_entry *e = &in->in_file->entries[k];
 			const struct config_key *key = config_key_find(in->kind->name, e->key);
 			if ((key->type == CONFIG_SECRET_URL && has_literal_password(e->value)) ||
-			    (key->type == CONFIG_SECRET && strstr(e->value, "${") == NULL))
+			    (key->type == CONFIG_SECRET && strstr(e->value, "${") == NULL) ||
+			    (key->type == CONFIG_IDENTITY &&
+			     strcasestr(e->value, "age-secret-key-") != NULL))
 				return strlist_pushf(
 				    &l->config->warnings, l->err,
 				    "%s:%u: there is a password in a file that everyone may read "
@@ -304,7 +319,8 @@ int config_load(const char *path, struct config **ret, struct err *err)
 	if (l.config == NULL || find_path(path, &l.config->path, err) < 0 ||
 	    find_folder(l.config->path, &l.folder, err) < 0 || env_file_new(&l.env, err) < 0 ||
 	    read_file(&l) < 0 || config_layout_make(l.config, l.file, &l.layout, err) < 0 ||
-	    load_values(&l) < 0 || check_environment(&l) < 0 || warn_of_readers(&l) < 0)
+	    load_values(&l) < 0 || check_environment(&l) < 0 || warn_of_readers(&l) < 0 ||
+	    warn_of_identity(&l) < 0)
 		return -1;
 	*ret = l.config;
 	l.config = NULL;

@@ -73,7 +73,11 @@ struct config_archive {
 	int level; /* zstd, 1 to 19 */
 	uint64_t part_bytes;
 	unsigned threads; /* 0: one per processor, at most 4 */
+	char *recipients; /* age1… texts and absolute paths, separated by commas; NULL: none */
+	struct secret identity; /* absolute path, or the text of such a file (age.h) */
 };
+/* Is it the path, and not the text itself? */
+bool config_identity_is_path(const struct config_archive *a);
 
 struct config_store { /* [store LABEL] */
 	char *label;

@@ -528,6 +528,23 @@ const struct config_key config_keys[] = {
      .offset = AT(archive, part_bytes),
      .help = "Streams are cut into parts of this size: the unit of compression, of verification "
 	     "and of reading one table out of an archive."},
+    {.section = "archive",
+     .key = "recipients",
+     .type = CONFIG_KEYS,
+     .offset = AT(archive, recipients),
+     .example = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z",
+     .help = "Archives are encrypted to these public keys of age: age1..., or files of them, "
+	     "separated by commas. Each one's identity opens them; without any of the identities "
+	     "nobody can. lifeboat keygen makes a pair. Two are better than one: keep the second "
+	     "identity where no fire, theft or intruder reaches both."},
+    {.section = "archive",
+     .key = "identity",
+     .type = CONFIG_IDENTITY,
+     .offset = AT(archive, identity),
+     .example = "/etc/lifeboat/identity.txt",
+     .help = "The file of the identity (private key) that opens encrypted archives, as lifeboat "
+	     "keygen or age-keygen writes it. Backups don't need it; restore, drill, show, verify "
+	     "and unlock do. The text itself can come from LIFEBOAT_ARCHIVE_IDENTITY_FILE."},
 
     {.section = "suspicious",
      .key = "bytes",

@@ -19,6 +19,8 @@ enum config_type {
 	CONFIG_PATH,       /* char *: made absolute against the folder of agent.conf */
 	CONFIG_URL,        /* char *: scheme is one of choices, without a password */
 	CONFIG_SECRET,     /* struct secret: any text */
+	CONFIG_KEYS,       /* char *: age1… or paths, made absolute; separated by commas */
+	CONFIG_IDENTITY,   /* struct secret: path, made absolute, or an identity's own text */
 	CONFIG_SECRET_URL, /* struct secret: scheme is one of choices */
 	CONFIG_ZONE,       /* char *: a time zone of the system's database */
 	CONFIG_DURATION,   /* int64_t, ms; bounds in ms */

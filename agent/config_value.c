@@ -23,6 +23,7 @@ void config_value_done(const struct config_key *key, void *at)
 	switch (key->type) {
 	case CONFIG_SECRET:
 	case CONFIG_SECRET_URL:
+	case CONFIG_IDENTITY:
 		secret_done(field(key, at));
 		break;
 	case CONFIG_TEXT:
@@ -30,6 +31,7 @@ void config_value_done(const struct config_key *key, void *at)
 	case CONFIG_VOLUME:
 	case CONFIG_CHOICE:
 	case CONFIG_PATH:
+	case CONFIG_KEYS:
 	case CONFIG_URL:
 	case CONFIG_ZONE: {
 		char **text = field(key, at);
@@ -232,6 +234,58 @@ static int set_path(const struct config_key *key, void *at, const char *text, co
 	return set_text(key, at, absolute != NULL ? absolute : text, err);
 }
 
+/* Each item that is no key of age is a file. */
+static int set_keys(const struct config_key *key, void *at, const char *text, const char *folder,
+		    struct err *err)
+{
+	CLEANUP(freep) char *all = NULL;
+	struct buf b;
+	buf_init(&b, EXPAND_MAX_BYTES);
+	int rc = 0;
+	while (rc == 0 && *text != '\0') {
+		text += strspn(text, " ,\t\n");
+		size_t len = strcspn(text, ",\n"), trimmed = len;
+		while (trimmed > 0 && (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\t'))
+			trimmed--;
+		bool is_path = strncasecmp(text, "age", 3) != 0 && text[0] != '/' &&
+			       strncasecmp(text, "ssh-", 4) != 0;
+		if (trimmed > 0)
+			rc = buf_printf(&b, err, "%s%s%s%.*s", b.len > 0 ? "," : "",
+					is_path ? folder : "", is_path ? "/" : "", (int)trimmed,
+					text);
+		text += len;
+	}
+	if (rc == 0 && b.len == 0)
+		rc = err_set(err, ERR_CONFIG, "an empty value");
+	if (rc == 0)
+		rc = buf_take(&b, &all, err);
+	buf_done(&b);
+	return rc < 0 ? -1 : set_text(key, at, all, err);
+}
+
+bool config_identity_is_path(const struct config_archive *a)
+{
+	return secret_text(&a->identity)[0] == '/';
+}
+
+/* A path is one line; an identity's text is known by how it begins or by its lines. */
+static int set_identity(const struct config_key *key, void *at, const char *text,
+			const char *folder, struct err *err)
+{
+	static const char *const texts[] = {"age-", "-----BEGIN ", "#"};
+	CLEANUP(freep) char *absolute = NULL;
+	bool is_text = strchr(text, '\n') != NULL;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		is_text = is_text || strncasecmp(text, texts[i], strlen(texts[i])) == 0;
+	if (text[0] == '\0')
+		return err_set(err, ERR_CONFIG, "an empty value");
+	if (is_text || text[0] == '/')
+		return secret_set(field(key, at), text, err);
+	if (str_printf(&absolute, err, "%s/%s", folder, text) < 0)
+		return -1;
+	return secret_set(field(key, at), absolute, err);
+}
+
 static int check_bounds(const struct config_key *key, const char *text, uint64_t n, struct err *err)
 {
 	if ((key->min == 0 && key->max == 0) ||
@@ -317,6 +371,10 @@ int config_value_set(const struct config_key *key, void *at, const char *text, c
 		return check_url(key, text, err) < 0 ? -1 : secret_set(field(key, at), text, err);
 	case CONFIG_PATH:
 		return set_path(key, at, text, folder, err);
+	case CONFIG_KEYS:
+		return set_keys(key, at, text, folder, err);
+	case CONFIG_IDENTITY:
+		return set_identity(key, at, text, folder, err);
 	case CONFIG_DURATION:
 	case CONFIG_SIZE:
 	case CONFIG_RATE:

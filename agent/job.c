@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/config_store.h"
+#include "agent/keys.h"
 #include "stack/redis_url.h"
+#include "storage/decrypting.h"
 
 /* --image COMPONENT=IMAGE, and what compose.yaml calls each component. */
 static int fill_services(struct job *j, const char *purpose, struct err *err)
@@ -93,7 +95,10 @@ void job_free(struct job *j)
 	secret_wipe(j->admin_url);
 	free(j->redis_address);
 	engine_free(j->engine);
+	store_free(j->archives);
 	store_free(j->store);
+	age_recipients_done(&j->recipients);
+	age_identities_done(&j->identities);
 	free(j->volumes);
 	free(j->checks);
 	free(j);
@@ -207,8 +212,10 @@ int job_backup(struct job *j, struct backup_job *ret, struct err *err)
 					     .keys = c->suspicious.keys},
 			       .progress = job_progress,
 			       .progress_ctx = j};
-	if (config_require_component(c, err) < 0)
+	if (config_require_component(c, err) < 0 || keys_recipients(c, &j->recipients, err) < 0)
 		return -1;
+	if (j->recipients.count > 0)
+		b.recipients = &j->recipients;
 	j->volumes = mem_zalloc((c->volume_count + 1) * sizeof *j->volumes, "volumes", err);
 	if (j->volumes == NULL)
 		return -1;
@@ -240,6 +247,27 @@ int job_find(struct job *j, const char *which, const struct backup **ret, struct
 	return 0;
 }
 
+int job_archives(struct job *j, const struct backup *b, struct store **ret, struct err *err)
+{
+	struct store_object ignored;
+	if (!storage_is_encrypted(b->archive)) {
+		*ret = j->store;
+		return 0;
+	}
+	if (j->archives == NULL &&
+	    (keys_identities(j->app->config, &j->identities, err) < 0 ||
+	     store_decrypting(j->store, &j->identities, &j->archives, err) < 0))
+		return -1;
+	/* Before anything is made: does the identity fit? */
+	if (store_stat(j->archives, b->archive, &ignored, err) < 0) {
+		if (err->code == ERR_UNVERIFIED)
+			err->code = ERR_CONFIG;
+		return -1;
+	}
+	*ret = j->archives;
+	return 0;
+}
+
 int job_restore(struct job *j, struct restore_job *ret, struct err *err)
 {
 	const struct config *c = j->app->config;
@@ -250,7 +278,8 @@ int job_restore(struct job *j, struct restore_job *ret, struct err *err)
 					    (c->health.interval_ms + c->health.timeout_ms),
 				.progress = job_progress,
 				.progress_ctx = j};
-	if (job_find(j, cli_arg(j->app->cli, 0), &r.backup, err) < 0)
+	if (job_find(j, cli_arg(j->app->cli, 0), &r.backup, err) < 0 ||
+	    job_archives(j, r.backup, &r.archives, err) < 0)
 		return -1;
 	if (c->pgbouncer.enabled)
 		r.pgbouncer_url = secret_text(&c->pgbouncer.url);

@@ -11,6 +11,7 @@
 
 #include "agent/app.h"
 #include "agent/progress.h"
+#include "base/flow/age.h"
 #include "restore/restore.h"
 #include "snapshot/backup.h"
 #include "storage/catalog.h"
@@ -24,6 +25,9 @@ struct job {
 	const char *progress_step; /* label that the progress shows */
 	uint64_t progress_done;
 	char run_id[32];
+	struct age_recipients recipients;
+	struct age_identities identities;
+	struct store *archives; /* decrypts; NULL: not asked for yet */
 	struct strlist only, images;
 	struct engine_service services[3];
 	char *postgres_url, *pgbouncer_url, *admin_url; /* led to the servers' addresses; secret */
@@ -51,6 +55,10 @@ DEFINE_CLEANUP(struct job, job_free)
 int job_backup(struct job *j, struct backup_job *ret, struct err *err) MUST_USE;
 /* Of the backup that the command's argument names (default: latest). */
 int job_restore(struct job *j, struct restore_job *ret, struct err *err) MUST_USE;
+/* The store to read this backup's archive from: the job's own, or around it one that decrypts.
+ * ERR_CONFIG where an identity is needed and none is configured, ERR_DENIED where none fits. */
+int job_archives(struct job *j, const struct backup *b, struct store **ret, struct err *err)
+    MUST_USE;
 /* The command's --only; *ret NULL: everything. */
 int job_only(struct job *j, const char *const **ret, struct err *err) MUST_USE;
 /* Loads the catalog once and finds what `which` names. Borrowed from the job. */

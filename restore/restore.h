@@ -26,6 +26,7 @@ struct restore_job {
 	const char *stack;
 	struct engine *engine;
 	struct store *store;
+	struct store *archives; /* reads the archive, decrypting it if need be; NULL: store */
 	const struct backup *backup;
 	const char *as;          /* tail of the new volumes' names; NULL: the backup's id */
 	const char *const *only; /* components and labels of volumes; NULL: all */

@@ -19,7 +19,8 @@ int sandbox_open(const struct restore_job *job, const char *suffix, struct sandb
 	sb->volume_list = json_array();
 	if (sb->volume_list == NULL)
 		return err_nomem(err, "a sandbox");
-	if (reader_open(job->store, job->backup->archive, &sb->reader, err) < 0)
+	struct store *archives = job->archives != NULL ? job->archives : job->store;
+	if (reader_open(archives, job->backup->archive, &sb->reader, err) < 0)
 		return err_wrap(err, "archive '%s'", job->backup->archive);
 	sb->manifest = reader_manifest(sb->reader);
 	if (catalog_check_manifest(job->backup, sb->manifest, err) < 0)

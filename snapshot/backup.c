@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/digest.h"
 #include "base/fault.h"
 #include "snapshot/snapshot.h"
 #include "storage/catalog.h"
@@ -14,6 +15,7 @@ enum { COMPONENTS = sizeof components / sizeof *components };
 static void snapshot_done(struct snapshot *s)
 {
 	writer_free(s->writer);
+	sha256_free(s->stored);
 	json_decref(s->manifest);
 }
 
@@ -139,7 +141,8 @@ static int write_sidecar(struct snapshot *s, struct backup_result *r, struct err
 {
 	json_t *names = json_object_get(s->manifest, "components");
 	CLEANUP(json_freep) json_t *suspicion = NULL;
-	if (suspect(s, r, &suspicion, err) < 0)
+	CLEANUP(json_freep) json_t *recipients = NULL;
+	if (suspect(s, r, &suspicion, err) < 0 || snapshot_recipients(s, &recipients, err) < 0)
 		return -1;
 	struct sidecar side = {
 	    .stack = s->job->stack,
@@ -164,6 +167,7 @@ static int write_sidecar(struct snapshot *s, struct backup_result *r, struct err
 	    .raw_bytes = r->totals.raw_bytes,
 	    .components = names,
 	    .warnings = json_array_size(s->warnings),
+	    .recipients = recipients,
 	};
 	char name[201];
 	CLEANUP(freep) char *text = NULL;
@@ -181,8 +185,10 @@ static int write_archive(struct snapshot *s, struct backup_result *r, struct err
 {
 	struct sink *object;
 	char now[CLOCK_TEXT_BYTES];
-	if (catalog_archive_name(s->job->stack, r->id, r->archive, err) < 0 ||
-	    store_create(s->job->store, r->archive, &object, err) < 0 ||
+	int named = s->job->recipients != NULL
+			? catalog_encrypted_name(s->job->stack, r->id, r->archive, err)
+			: catalog_archive_name(s->job->stack, r->id, r->archive, err);
+	if (named < 0 || snapshot_object(s, r->archive, &object, err) < 0 ||
 	    writer_open(object, &s->job->archive, &s->writer, err) < 0 ||
 	    write_restore_md(s, r->archive, err) < 0 || take(s, err) < 0)
 		return -1;
@@ -190,7 +196,10 @@ static int write_archive(struct snapshot *s, struct backup_result *r, struct err
 		     err) < 0 ||
 	    fault_point("archive-close", err) < 0 || cancel_check(err) < 0)
 		return -1;
-	return writer_close(s->writer, s->manifest, &r->totals, err);
+	if (writer_close(s->writer, s->manifest, &r->totals, err) < 0)
+		return -1;
+	snapshot_object_totals(s, &r->totals);
+	return 0;
 }
 
 /* An archive whose sidecar can't be written is no backup: it goes, so that it takes no space. The

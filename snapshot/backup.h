@@ -12,6 +12,7 @@
 #define LIFEBOAT_SNAPSHOT_BACKUP_H
 
 #include "base/json.h"
+#include "base/flow/age.h"
 #include "stack/engine.h"
 #include "stack/pgbouncer.h"
 #include "stack/postgres.h"
@@ -47,6 +48,7 @@ struct backup_job {
 	bool pinned;
 	struct suspicion_rules suspicion; /* all 0: never */
 	struct writer_opts archive;
+	const struct age_recipients *recipients; /* NULL: not encrypted */
 	/* Called often: bytes taken so far, of about how many (0: unknown), and what is being
 	 * taken. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t of, const char *what);
@@ -56,7 +58,7 @@ struct backup_job {
 struct backup_result {
 	char id[32];
 	char archive[201];
-	struct writer_totals totals;
+	struct writer_totals totals; /* bytes and SHA-256 as stored, so of an encrypted archive */
 	json_t *manifest;
 	json_t *sidecar;
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "snapshot/snapshot.h"
+#include "storage/decrypting.h"
 
 /* 'text' for the shell. */
 static int put_quoted(struct buf *b, const char *text, struct err *err)
@@ -31,31 +32,50 @@ static int put_with(struct buf *b, const char *before, const char *text, const c
 
 static int put_intro(struct buf *b, const json_t *manifest, const char *archive, struct err *err)
 {
+	bool encrypted = storage_is_encrypted(archive);
 	if (buf_printf(
 		b, err,
 		"# How to restore this archive by hand\n\n"
 		"This is the backup `%s` of the stack `%s`, begun at %s. It is a tar file in "
-		"zstd frames: `zstd`, `tar` and the servers' own programs are all that is "
+		"zstd frames%s`zstd`, `tar` and the servers' own programs are all that is "
 		"needed.\n\n"
 		"The commands below are to be pasted into one `sh`, as the user that the "
 		"servers will run as (often `postgres`). Nothing existing is written over: "
 		"choose a new, empty folder.\n\n",
 		json_str_or(manifest, "id", "?"), json_str_or(manifest, "stack", "?"),
-		json_str_or(manifest, "started", "?")) < 0)
+		json_str_or(manifest, "started", "?"),
+		encrypted ? ", encrypted by `age`: `age`, an identity that opens it, " : ": ") < 0)
 		return -1;
 	if (put_with(b, "```sh\nset -eu\nARCHIVE=${ARCHIVE:-", archive, "}\n", err) < 0)
 		return -1;
-	return buf_puts(
-	    b,
-	    "RESTORED=${RESTORED:-$PWD/restored}\n"
-	    "mkdir -m 700 \"$RESTORED\"\n"
-	    "zstd -tq \"$ARCHIVE\"            # every frame carries a checksum\n"
-	    "member() { zstd -dcq \"$ARCHIVE\" | tar -xOf - --wildcards \"$1\"; }\n"
-	    "```\n\n"
-	    "`manifest.json`, the last member, says what there should be: rows and a digest "
-	    "for each table, keys for each Redis database, SHA-256 for each stream. "
-	    "`member manifest.json` prints it.\n\n",
-	    err);
+	if (buf_puts(b,
+		     "RESTORED=${RESTORED:-$PWD/restored}\n"
+		     "mkdir -m 700 \"$RESTORED\"\n",
+		     err) < 0)
+		return -1;
+	if (encrypted &&
+	    buf_puts(b,
+		     "case $ARCHIVE in *.age)         # not after `lifeboat unlock`\n"
+		     "  age -d -i \"${IDENTITY:-identity.txt}\" -o \"$RESTORED/archive.tar.zst\" "
+		     "\"$ARCHIVE\"\n"
+		     "  ARCHIVE=$RESTORED/archive.tar.zst;;\nesac\n",
+		     err) < 0)
+		return -1;
+	if (buf_puts(
+		b,
+		"zstd -tq \"$ARCHIVE\"            # every frame carries a checksum\n"
+		"member() { zstd -dcq \"$ARCHIVE\" | tar -xOf - --wildcards \"$1\"; }\n"
+		"```\n\n"
+		"`manifest.json`, the last member, says what there should be: rows and a digest "
+		"for each table, keys for each Redis database, SHA-256 for each stream. "
+		"`member manifest.json` prints it.\n\n",
+		err) < 0)
+		return -1;
+	return encrypted ? buf_puts(b,
+				    "`archive.tar.zst` is the archive without its encryption, and "
+				    "has what it protected: remove it in the end.\n\n",
+				    err)
+			 : 0;
 }
 
 static int put_initdb(struct buf *b, const json_t *server, struct err *err)

@@ -16,7 +16,9 @@ struct snapshot {
 	json_t *components; /* borrowed from the manifest */
 	json_t *warnings;   /* borrowed from the manifest: array of sentences */
 	uint64_t taken_bytes, expected_bytes;
-	const char *taking; /* for progress */
+	const char *taking;    /* for progress */
+	struct sha256 *stored; /* of what goes to the store, where that is encrypted; else NULL */
+	uint64_t stored_bytes;
 	/* totals for the sidecar */
 	uint64_t databases, tables, rows, large_objects, redis_keys, files;
 };
@@ -51,6 +53,14 @@ int snapshot_entry(struct snapshot *s, const char *name, struct archive_entry *e
 /* A name from outside as one component of a member's name: what is not [A-Za-z0-9_.-] or would be
  * hidden becomes %XX. A new string. */
 int snapshot_member_name(const char *text, char **ret, struct err *err) MUST_USE;
+
+/* The object that the archive is written to, encrypted where the job has recipients. */
+int snapshot_object(struct snapshot *s, const char *name, struct sink **ret, struct err *err)
+    MUST_USE;
+/* Puts what was stored into the totals of what was written. */
+void snapshot_object_totals(struct snapshot *s, struct writer_totals *totals);
+/* The job's recipients as age1… texts, or NULL in *ret without any. A new reference. */
+int snapshot_recipients(const struct snapshot *s, json_t **ret, struct err *err) MUST_USE;
 
 /* The text of RESTORE.md for what the manifest holds so far. A new string. */
 int restore_md_text(const json_t *manifest, const char *archive_name, char **ret, struct err *err)

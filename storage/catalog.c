@@ -129,8 +129,11 @@ static int load_backup(struct store *s, const char *stack, const struct catalog_
 	if (b->evidence == NULL)
 		return err_nomem(err, "JSON");
 	struct err why = ERR_INIT;
-	if (catalog_archive_name(stack, b->id, b->archive, err) < 0 ||
+	if (catalog_encrypted_name(stack, b->id, b->archive, err) < 0 ||
 	    catalog_sidecar_name(stack, b->id, b->sidecar, err) < 0)
+		return -1;
+	if (find_object(objects, b->archive) == NULL &&
+	    catalog_archive_name(stack, b->id, b->archive, err) < 0)
 		return -1;
 	if (read_sidecar(s, stack, objects, b, &why) == 0)
 		return 0;

@@ -69,6 +69,8 @@ bool catalog_id_is_valid(const char *id);
 /* Names of objects. `drill_ms`: when the drill began. */
 int catalog_archive_name(const char *stack, const char *id, char out[201], struct err *err)
     MUST_USE;
+int catalog_encrypted_name(const char *stack, const char *id, char out[201], struct err *err)
+    MUST_USE;
 int catalog_sidecar_name(const char *stack, const char *id, char out[201], struct err *err)
     MUST_USE;
 int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, char out[201],

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "storage/catalog.h"
+#include "storage/decrypting.h"
 
 enum {
 	TIME_CHARS = sizeof "20261123T020000Z" - 1,
@@ -86,6 +87,11 @@ static int make_name(const char *stack, const char *id, const char *suffix, char
 int catalog_archive_name(const char *stack, const char *id, char out[201], struct err *err)
 {
 	return make_name(stack, id, ".tar.zst", out, err);
+}
+
+int catalog_encrypted_name(const char *stack, const char *id, char out[201], struct err *err)
+{
+	return make_name(stack, id, ".tar.zst" STORAGE_AGE_SUFFIX, out, err);
 }
 
 int catalog_sidecar_name(const char *stack, const char *id, char out[201], struct err *err)

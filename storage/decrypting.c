@@ -16,6 +16,7 @@ struct opened {
 };
 
 struct decrypting {
+	struct store_ops ops; /* remote where the inner store is */
 	struct store *inner;
 	const struct age_identities *identities;
 	pthread_mutex_t mutex; /* of what follows */
@@ -333,6 +334,8 @@ int store_decrypting(struct store *inner, const struct age_identities *i, struct
 	struct decrypting *d = mem_zalloc(sizeof *d, "decryption", err);
 	if (d == NULL)
 		return -1;
+	d->ops = decrypting_ops;
+	d->ops.remote = store_is_remote(inner);
 	d->inner = inner;
 	d->identities = i;
 	int rc = pthread_mutex_init(&d->mutex, NULL);
@@ -340,5 +343,5 @@ int store_decrypting(struct store *inner, const struct age_identities *i, struct
 		free(d);
 		return err_sys(err, ERR_FAILED, rc, "a mutex");
 	}
-	return store_wrap(&decrypting_ops, d, store_name(inner), ret, err);
+	return store_wrap(&d->ops, d, store_name(inner), ret, err);
 }

@@ -4,11 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct ahead {
+	struct ahead *next; /* begins where this one does, or later */
+	uint64_t offset;
+	size_t len;
+	uint8_t data[];
+};
+
 struct digesting {
+	struct store_ops ops; /* remote where the inner store is */
 	struct store *inner;
 	char *object;
-	pthread_mutex_t mutex; /* of *to */
+	pthread_mutex_t mutex; /* of what follows */
 	struct digested *to;
+	struct ahead *ahead;
+	size_t ahead_bytes;
 };
 
 struct watched {
@@ -17,20 +27,64 @@ struct watched {
 	uint64_t at; /* in the object */
 };
 
+/* What of these bytes comes next, if any does. */
+static void digest(struct digested *to, uint64_t offset, const uint8_t *data, size_t len)
+{
+	if (offset > to->bytes || offset + len <= to->bytes)
+		return;
+	size_t known = (size_t)(to->bytes - offset);
+	sha256_update(to->sha, data + known, len - known);
+	to->bytes += len - known;
+}
+
+static void drop_first(struct digesting *d)
+{
+	struct ahead *a = d->ahead;
+	d->ahead = a->next;
+	d->ahead_bytes -= a->len;
+	free(a);
+}
+
+static void keep(struct digesting *d, uint64_t offset, const uint8_t *data, size_t len)
+{
+	if (len > DIGESTING_AHEAD_BYTES - d->ahead_bytes)
+		return;
+	struct ahead *a = malloc(sizeof *a + len);
+	if (a == NULL) /* then it is read again */
+		return;
+	a->offset = offset;
+	a->len = len;
+	memcpy(a->data, data, len);
+	struct ahead **at = &d->ahead;
+	while (*at != NULL && (*at)->offset < offset)
+		at = &(*at)->next;
+	a->next = *at;
+	*at = a;
+	d->ahead_bytes += len;
+}
+
+static void seen(struct digesting *d, uint64_t offset, const uint8_t *data, size_t len)
+{
+	pthread_mutex_lock(&d->mutex);
+	if (offset > d->to->bytes)
+		keep(d, offset, data, len);
+	else
+		digest(d->to, offset, data, len);
+	while (d->ahead != NULL && d->ahead->offset <= d->to->bytes) {
+		digest(d->to, d->ahead->offset, d->ahead->data, d->ahead->len);
+		drop_first(d);
+	}
+	pthread_mutex_unlock(&d->mutex);
+}
+
 static int watched_read(void *self, uint8_t *buf, size_t cap, size_t *ret_n, struct err *err)
 {
 	struct watched *w = self;
 	size_t n;
 	if (source_read(w->from, buf, cap, &n, err) < 0)
 		return -1;
-	pthread_mutex_lock(&w->d->mutex);
-	struct digested *to = w->d->to;
-	if (w->at <= to->bytes && w->at + n > to->bytes) {
-		size_t known = (size_t)(to->bytes - w->at);
-		sha256_update(to->sha, buf + known, n - known);
-		to->bytes += n - known;
-	}
-	pthread_mutex_unlock(&w->d->mutex);
+	if (n > 0)
+		seen(w->d, w->at, buf, n);
 	w->at += n;
 	*ret_n = n;
 	return 0;
@@ -79,6 +133,8 @@ static int digesting_list(void *self, const char *prefix, struct store_objects *
 static void digesting_free(void *self)
 {
 	struct digesting *d = self;
+	while (d->ahead != NULL)
+		drop_first(d);
 	pthread_mutex_destroy(&d->mutex);
 	free(d->object);
 	free(d);
@@ -99,6 +155,8 @@ int store_digesting(struct store *inner, const char *object, struct digested *to
 	struct digesting *d = mem_zalloc(sizeof *d, "a digest", err);
 	if (d == NULL)
 		return -1;
+	d->ops = digesting_ops;
+	d->ops.remote = store_is_remote(inner);
 	d->inner = inner;
 	d->to = to;
 	if (str_dup(object, &d->object, err) < 0) {
@@ -111,5 +169,22 @@ int store_digesting(struct store *inner, const char *object, struct digested *to
 		free(d);
 		return err_sys(err, ERR_FAILED, rc, "a mutex");
 	}
-	return store_wrap(&digesting_ops, d, store_name(inner), ret, err);
+	return store_wrap(&d->ops, d, store_name(inner), ret, err);
+}
+
+int store_digest_rest(struct store *inner, const char *object, struct digested *d, struct err *err)
+{
+	CLEANUP(source_freep) struct source *rest = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	struct store_object o;
+	uint64_t bytes;
+	if (store_stat(inner, object, &o, err) < 0)
+		return -1;
+	if (o.bytes == d->bytes)
+		return 0;
+	if (store_get(inner, object, d->bytes, UINT64_MAX, &rest, err) < 0 ||
+	    sink_sha256(d->sha, &to, err) < 0 || flow_copy(rest, to, &bytes, err) < 0)
+		return -1;
+	d->bytes += bytes;
+	return 0;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "storage/catalog.h"
+#include "storage/decrypting.h"
 
 static const char format_name[] = "lifeboat-sidecar";
 enum { FORMAT_VERSION = 1, COMPONENTS_MAX = 64, SHA256_DIGITS = 64 };
@@ -57,6 +58,16 @@ static int counts_json(const struct sidecar *s, json_t **ret, struct err *err)
 	return 0;
 }
 
+static int put_encrypted(json_t *j, const struct sidecar *s, struct err *err)
+{
+	if (s->recipients == NULL)
+		return json_put(j, "encrypted", json_false(), err);
+	return json_put(
+	    j, "encrypted",
+	    json_pack("{s:s, s:o}", "format", "age", "recipients", json_deep_copy(s->recipients)),
+	    err);
+}
+
 int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *j = json_object();
@@ -84,7 +95,7 @@ int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err)
 	    json_put(j, "lifeboat_version", json_string(s->lifeboat_version), err) < 0 ||
 	    json_put(j, "counts", json_incref(counts), err) < 0 ||
 	    json_put(j, "components", json_incref(names), err) < 0 ||
-	    put_u64(j, "warnings", s->warnings, err) < 0)
+	    put_u64(j, "warnings", s->warnings, err) < 0 || put_encrypted(j, s, err) < 0)
 		return -1;
 	if ((s->suspicion != NULL &&
 	     json_put(j, "suspicion", json_deep_copy(s->suspicion), err) < 0) ||
@@ -190,6 +201,37 @@ static int get_suspicion(const json_t *j, struct sidecar *s, struct err *err)
 	return json_object_get(j, "trusted") != NULL ? get_time(j, "trusted", &s->trusted, err) : 0;
 }
 
+/* Absent means no. The name says it too, for those who have only the file. */
+static int get_encrypted(const json_t *j, struct sidecar *s, struct err *err)
+{
+	const json_t *encrypted = json_object_get(j, "encrypted");
+	bool is = json_is_object(encrypted);
+	if (encrypted != NULL && !is && !json_is_false(encrypted))
+		return err_set(err, ERR_CORRUPT,
+			       "field 'encrypted' is neither an object nor false");
+	if (is != storage_is_encrypted(s->archive))
+		return err_set(err, ERR_CORRUPT, "field 'encrypted' is not what '%.100s' says",
+			       s->archive);
+	if (!is)
+		return 0;
+	json_t *recipients;
+	if (json_get_arr(encrypted, "recipients", &recipients, err) < 0)
+		return err_wrap(err, "field 'encrypted'");
+	size_t i;
+	json_t *value;
+	json_array_foreach(recipients, i, value)
+	{
+		if (!json_is_string(value))
+			return err_set(err, ERR_CORRUPT,
+				       "field 'encrypted' has a recipient that is not text");
+	}
+	if (i > AGE_RECIPIENTS_MAX)
+		return err_set(err, ERR_CORRUPT, "field 'encrypted' has %zu recipients, at most %d",
+			       i, AGE_RECIPIENTS_MAX);
+	s->recipients = recipients;
+	return 0;
+}
+
 int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 {
 	struct sidecar s = {0};
@@ -220,6 +262,8 @@ int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 		return err_set(err, ERR_CORRUPT, "field 'stack' is not a name");
 	if (!store_name_is_valid(s.archive))
 		return err_set(err, ERR_CORRUPT, "field 'archive' is not the name of an object");
+	if (get_encrypted(j, &s, err) < 0)
+		return -1;
 	if (strlen(s.sha256) != SHA256_DIGITS ||
 	    strspn(s.sha256, "0123456789abcdef") != SHA256_DIGITS)
 		return err_set(err, ERR_CORRUPT, "field 'sha256' is not a SHA-256");

@@ -33,6 +33,9 @@ struct sidecar {
 	/* Names of components: an array of strings, or an object with the names as its keys. */
 	const json_t *components;
 	uint64_t warnings;
+	/* Of an encrypted archive: whose identities open it, as age1… texts; may be empty. NULL: it
+	 * is not encrypted. */
+	const json_t *recipients;
 };
 
 /* A new reference. A label that is not UTF-8 gets U+FFFD where it is not. */

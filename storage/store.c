@@ -98,7 +98,7 @@ int store_wrap(const struct store_ops *ops, void *self, const char *name, struct
 	}
 	s->ops = ops;
 	s->self = self;
-	s->retry.retries = ops->remote ? STORE_RETRIES : 0;
+	s->retry.retries = ops->remote && !ops->around ? STORE_RETRIES : 0;
 	if (str_dup(name, &s->name, err) < 0 || str_dup(name, &s->where, err) < 0)
 		return -1;
 	*ret = s;

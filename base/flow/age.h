@@ -42,9 +42,11 @@ struct age_identities {
 	uint8_t (*keys)[32]; /* secret */
 	size_t count;
 };
-/* "AGE-SECRET-KEY-1…", or a file as age-keygen writes it. A file that others may read is a warning
- * for the caller to print (*ret_open; may be NULL). */
+/* "AGE-SECRET-KEY-1…", or a file as age-keygen writes it. A file that everyone may read is a
+ * warning for the caller to print (*ret_open; may be NULL). */
 int age_identities_add(struct age_identities *i, const char *text, struct err *err) MUST_USE;
+/* What stands in such a file. */
+int age_identities_add_text(struct age_identities *i, const char *text, struct err *err) MUST_USE;
 int age_identities_add_file(struct age_identities *i, const char *path, bool *ret_open,
 			    struct err *err) MUST_USE;
 /* Zeroes them. */

@@ -214,6 +214,17 @@ static int add_file(void *to, const char *path, bool secret, struct err *err)
 	return add_lines(to, (char *)text.data, secret, err) < 0 ? err_wrap(err, "'%s'", path) : 0;
 }
 
+int age_identities_add_text(struct age_identities *i, const char *text, struct err *err)
+{
+	char *lines;
+	if (str_dup(text, &lines, err) < 0)
+		return -1;
+	int rc = add_lines(i, lines, true, err);
+	OPENSSL_cleanse(lines, strlen(text));
+	free(lines);
+	return rc;
+}
+
 int age_recipients_add_file(struct age_recipients *r, const char *path, struct err *err)
 {
 	return add_file(r, path, false, err);
@@ -226,6 +237,6 @@ int age_identities_add_file(struct age_identities *i, const char *path, bool *re
 	if (add_file(i, path, true, err) < 0)
 		return -1;
 	if (ret_open != NULL)
-		*ret_open = stat(path, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0;
+		*ret_open = stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
 	return 0;
 }

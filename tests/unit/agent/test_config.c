@@ -265,7 +265,7 @@ static void config_load__unknown_names__get_a_suggestion(void **state)
 	refused(STACK "[archive]\nkeep = last 3\n", "agent.conf:5: unknown key 'keep' in [archive]",
 		"'keep' belongs in [store LABEL]");
 	refused(STACK "[archive]\nzebra = 3\n", "agent.conf:5: unknown key 'zebra' in [archive]",
-		"the keys of [archive] are: level, threads, part_size");
+		"the keys of [archive] are: level, threads, part_size, recipients, identity");
 }
 
 static void config_load__labels__are_checked(void **state)

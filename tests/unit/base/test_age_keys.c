@@ -258,6 +258,10 @@ static void files__comments_and_empty_lines__are_passed_over(void **state)
 			 0);
 	assert_false(open);
 	assert_int_equal(ids.count, 1);
+	assert_int_equal(age_identities_add_text(&ids, identities, &err), 0);
+	assert_int_equal(ids.count, 1);
+	assert_int_equal(age_identities_add_text(&ids, "# no key\nS3CRET\n", &err), -1);
+	assert_string_equal(err.msg, "line 2: a line is no identity of age");
 	age_recipients_done(&r);
 	age_identities_done(&ids);
 }

@@ -67,6 +67,27 @@ static void restore_md__nothing_taken__is_the_introduction_alone(void **state)
 	free(text);
 }
 
+static void restore_md__encrypted__begins_with_age(void **state)
+{
+	(void)state;
+	char *text = text_of("", "hdms.tar.zst.age");
+	static const char *const parts[] = {
+	    "zstd frames, encrypted by `age`: `age`, an identity that opens it, `zstd`, `tar` and",
+	    "ARCHIVE=${ARCHIVE:-'hdms.tar.zst.age'}\n",
+	    "mkdir -m 700 \"$RESTORED\"\n",
+	    "  age -d -i \"${IDENTITY:-identity.txt}\" -o \"$RESTORED/archive.tar.zst\" "
+	    "\"$ARCHIVE\"\n",
+	    "zstd -tq \"$ARCHIVE\"",
+	    "remove it in the end",
+	    NULL};
+	in_order(text, parts);
+	free(text);
+	text = text_of("", "hdms.tar.zst");
+	has_not(text, "age -d");
+	has(text, "It is a tar file in zstd frames: `zstd`, `tar` and");
+	free(text);
+}
+
 static void restore_md__archive_name_with_a_quote__is_quoted_for_the_shell(void **state)
 {
 	(void)state;
@@ -289,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(restore_md__nothing_taken__is_the_introduction_alone),
+	    cmocka_unit_test(restore_md__encrypted__begins_with_age),
 	    cmocka_unit_test(restore_md__archive_name_with_a_quote__is_quoted_for_the_shell),
 	    cmocka_unit_test(restore_md__manifest_without_anything__has_question_marks),
 	    cmocka_unit_test(restore_md__libc_with_checksums__initdb_line_is_whole),

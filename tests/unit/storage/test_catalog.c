@@ -284,6 +284,38 @@ static void assert_broken(struct room *r, const char *field, json_t *value, cons
 	catalog_done(&c);
 }
 
+static void load__an_encrypted_backup__is_listed_and_removed_whole(void **state)
+{
+	struct room *r = *state;
+	put_backup(r, "hdms", ID2);
+	put(r, "hdms-" ID3 ".tar.zst.age", "bytes");
+	struct catalog c;
+	struct store_objects orphans;
+	assert_int_equal(catalog_orphans(r->store, "hdms", &orphans, &r->err), 0);
+	assert_int_equal(orphans.count, 1);
+	assert_string_equal(orphans.items[0].name, "hdms-" ID3 ".tar.zst.age");
+	store_objects_done(&orphans);
+	/* Also of a sidecar that says nothing the archive's name is known. */
+	put(r, "hdms-" ID3 ".json", "{}");
+	c = load(r);
+	assert_string_equal(c.items[0].archive, "hdms-" ID3 ".tar.zst.age");
+	assert_string_not_equal(c.items[0].broken, "");
+	catalog_done(&c);
+	json_t *j = sidecar_of("hdms", ID3, "2026-11-23T02:00:00Z");
+	json_object_set_new(j, "archive", json_string("hdms-" ID3 ".tar.zst.age"));
+	json_object_set_new(j, "encrypted", json_pack("{s:[s]}", "recipients", "age1x"));
+	put_json(r, "hdms-" ID3 ".json", j);
+	c = load(r);
+	assert_int_equal(c.count, 2);
+	assert_string_equal(c.items[0].archive, "hdms-" ID3 ".tar.zst.age");
+	assert_string_equal(c.items[0].broken, "");
+	assert_int_equal(catalog_remove(r->store, "hdms", &c.items[0], &r->err), 0);
+	catalog_done(&c);
+	assert_int_equal(store_list(r->store, "hdms-" ID3, &orphans, &r->err), 0);
+	assert_int_equal(orphans.count, 0);
+	store_objects_done(&orphans);
+}
+
 static void load__a_wrong_field__is_broken_with_the_reason(void **state)
 {
 	struct room *r = *state;
@@ -302,7 +334,9 @@ static void load__a_wrong_field__is_broken_with_the_reason(void **state)
 	assert_broken(r, "archive", json_string("../../etc/passwd"),
 		      "field 'archive' is not the name of an object");
 	assert_broken(r, "archive", json_string("hdms-" ID3 ".tar.zst.age"),
-		      "its archive 'hdms-" ID3 ".tar.zst.age' is missing");
+		      "field 'encrypted' is not what 'hdms-" ID3 ".tar.zst.age' says");
+	assert_broken(r, "encrypted", json_true(),
+		      "field 'encrypted' is neither an object nor false");
 	assert_broken(r, "bytes", json_integer(6), "its archive has 5 bytes instead of 6");
 	assert_broken(r, "bytes", json_integer(-1), "field 'bytes' is not a whole number");
 	assert_broken(r, "bytes", json_real(5.0), "field 'bytes' is not a whole number");
@@ -601,6 +635,7 @@ int main(void)
 	    T(names__wrong_stack_or_id__are_refused),
 	    T(load__empty_store__has_nothing),
 	    T(load__some_backups__newest_first_with_what_the_sidecar_says),
+	    T(load__an_encrypted_backup__is_listed_and_removed_whole),
 	    T(load__foreign_objects__are_not_seen),
 	    T(load__a_wrong_field__is_broken_with_the_reason),
 	    T(load__no_json_at_all__is_broken),

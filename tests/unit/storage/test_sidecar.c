@@ -65,6 +65,59 @@ static void json__a_sidecar__comes_back_as_it_was(void **state)
 	json_decref(j);
 }
 
+static void json__of_an_encrypted_archive__has_the_recipients(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	json_t *j = NULL, *recipients = json_pack("[ss]", "age1x", "age1y");
+	struct sidecar in = sample(), out = {0};
+	in.archive = "hdms-20261123T020000Z-3f9c.tar.zst.age";
+	in.recipients = recipients;
+	assert_int_equal(sidecar_json(&in, &j, &err), 0);
+	assert_int_equal(sidecar_parse(j, &out, &err), 0);
+	assert_int_equal(json_array_size(out.recipients), 2);
+	assert_string_equal(json_string_value(json_array_get(out.recipients, 1)), "age1y");
+	const json_t *encrypted = json_object_get(j, "encrypted");
+	assert_string_equal(json_string_value(json_object_get(encrypted, "format")), "age");
+	json_decref(j);
+	json_decref(recipients);
+}
+
+static void encrypted__that_contradicts_the_name_or_itself__is_corrupt(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *archive, *encrypted, *msg;
+	} cases[] = {
+	    {"a.tar.zst", "{\"recipients\":[]}", "field 'encrypted' is not what 'a.tar.zst' says"},
+	    {"a.tar.zst.age", "false", "field 'encrypted' is not what 'a.tar.zst.age' says"},
+	    {"a.tar.zst.age", NULL, "field 'encrypted' is not what 'a.tar.zst.age' says"},
+	    {"a.tar.zst.age", "true", "field 'encrypted' is neither an object nor false"},
+	    {"a.tar.zst.age", "{}", "field 'encrypted': field 'recipients' is missing"},
+	    {"a.tar.zst.age", "{\"recipients\":[1]}",
+	     "field 'encrypted' has a recipient that is not text"},
+	    {"a.tar.zst", NULL, NULL},
+	    {"a.tar.zst.age", "{\"recipients\":[]}", NULL},
+	};
+	struct sidecar good = sample();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct err err = ERR_INIT;
+		struct sidecar out;
+		json_t *j = NULL;
+		assert_int_equal(sidecar_json(&good, &j, &err), 0);
+		json_object_set_new(j, "archive", json_string(cases[i].archive));
+		if (cases[i].encrypted == NULL)
+			json_object_del(j, "encrypted");
+		else
+			json_object_set_new(j, "encrypted",
+					    json_loads(cases[i].encrypted, JSON_DECODE_ANY, NULL));
+		assert_int_equal(sidecar_parse(j, &out, &err), cases[i].msg != NULL ? -1 : 0);
+		if (cases[i].msg != NULL)
+			assert_string_equal(err.msg, cases[i].msg);
+		json_decref(j);
+	}
+}
+
 static void json__it_all__is_written_in_this_order(void **state)
 {
 	static const char expected[] =
@@ -76,7 +129,8 @@ static void json__it_all__is_written_in_this_order(void **state)
 	    "\"label\":null,\"pinned\":false,\"partial\":false,\"suspicious\":false,\"lifeboat_"
 	    "version\":\"0.1.0\","
 	    "\"counts\":{\"databases\":1,\"tables\":2,\"rows\":3,\"large_objects\":4,"
-	    "\"redis_keys\":5,\"files\":6,\"raw_bytes\":7},\"components\":[],\"warnings\":8}";
+	    "\"redis_keys\":5,\"files\":6,\"raw_bytes\":7},\"components\":[],\"warnings\":8,"
+	    "\"encrypted\":false}";
 	(void)state;
 	struct err err = ERR_INIT;
 	json_t *j = NULL;
@@ -180,6 +234,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(json__a_sidecar__comes_back_as_it_was),
+	    cmocka_unit_test(json__of_an_encrypted_archive__has_the_recipients),
+	    cmocka_unit_test(encrypted__that_contradicts_the_name_or_itself__is_corrupt),
 	    cmocka_unit_test(json__it_all__is_written_in_this_order),
 	    cmocka_unit_test(json__components_as_an_object__become_its_keys),
 	    cmocka_unit_test(json__label_that_is_not_utf8__is_replaced),
