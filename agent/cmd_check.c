@@ -4,44 +4,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "agent/check_stores.h"
 #include "agent/commands.h"
-#include "agent/config_store.h"
 #include "agent/format.h"
 #include "agent/job.h"
 #include "agent/keys.h"
 #include "stack/engine_promote.h"
-
-struct findings {
-	struct app *app;
-	json_t *list;
-	size_t bad, warnings;
-	struct err first; /* decides the exit status */
-};
-
-static int say(struct findings *f, const char *level, const char *what, const char *text,
-	       struct err *err)
-{
-	const char *style = strcmp(level, "ok") == 0        ? STYLE_GOOD
-			    : strcmp(level, "warning") == 0 ? STYLE_WARN
-							    : STYLE_BAD;
-	f->warnings += strcmp(level, "warning") == 0;
-	f->bad += strcmp(level, "failed") == 0;
-	output_line(f->app->out, "%s%-7s" STYLE_END "  %s: %s", style, level, what, text);
-	return json_push(f->list,
-			 json_pack("{s:s, s:s, s:o}", "level", level, "what", what, "text",
-				   json_text_value(text)),
-			 err);
-}
-
-static int say_failure(struct findings *f, const char *what, const struct err *why, struct err *err)
-{
-	CLEANUP(freep) char *text = NULL;
-	if (f->first.code == ERR_NONE)
-		f->first = *why;
-	if (str_printf(&text, err, "%s%s%s", why->msg, why->hint[0] ? ". " : "", why->hint) < 0)
-		return -1;
-	return say(f, "failed", what, text, err);
-}
 
 /* One component alone, so that one failure hides no other. *ret NULL: it failed. */
 static int plan_component(struct findings *f, struct backup_job b, const char *name, json_t **ret,
@@ -57,7 +25,7 @@ static int plan_component(struct findings *f, struct backup_job b, const char *n
 		*err = why;
 		return -1;
 	}
-	return say_failure(f, name, &why, err);
+	return findings_fail(f, name, &why, err);
 }
 
 static int check_missing(struct findings *f, const char *what, const json_t *server,
@@ -70,7 +38,7 @@ static int check_missing(struct findings *f, const char *what, const json_t *ser
 		CLEANUP(freep) char *text = NULL;
 		if (str_printf(&text, err, "not taken: %s: %s", json_str_or(item, "what", "?"),
 			       json_str_or(item, "why", "?")) < 0 ||
-		    say(f, "warning", what, text, err) < 0)
+		    findings_add(f, "warning", what, text, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -100,14 +68,14 @@ static int check_postgres(struct findings *f, const struct backup_job *b, uint64
 		if (str_printf(&gap, err,
 			       "not taken: %llu large objects of database '%s': no right to read",
 			       (unsigned long long)hidden, json_str_or(db, "name", "?")) < 0 ||
-		    say(f, "warning", "postgres", gap, err) < 0)
+		    findings_add(f, "warning", "postgres", gap, err) < 0)
 			return -1;
 	}
 	if (str_printf(&text, err, "server %s, %zu databases, %s, clients of the same version",
 		       json_str_or(server, "server_version", "?"),
 		       json_array_size(json_object_get(section, "databases")),
 		       format_size(*bytes, size)) < 0 ||
-	    say(f, "ok", "postgres", text, err) < 0)
+	    findings_add(f, "ok", "postgres", text, err) < 0)
 		return -1;
 	db = NULL;
 	json_array_foreach(json_object_get(section, "skipped_databases"), i, db)
@@ -115,7 +83,7 @@ static int check_postgres(struct findings *f, const struct backup_job *b, uint64
 		CLEANUP(freep) char *gap = NULL;
 		if (str_printf(&gap, err, "not taken: database '%s' allows no connections",
 			       json_string_value(db)) < 0 ||
-		    say(f, "warning", "postgres", gap, err) < 0)
+		    findings_add(f, "warning", "postgres", gap, err) < 0)
 			return -1;
 	}
 	return check_missing(f, "postgres", server, err);
@@ -135,8 +103,8 @@ static int check_redis(struct findings *f, const struct backup_job *b, struct er
 	if (str_printf(&text, err, "server %s, by %s%s%s", json_str_or(server, "version", "?"),
 		       json_str_or(section, "method", "?"), reason != NULL ? ": " : "",
 		       reason != NULL ? reason : "") < 0 ||
-	    say(f, reason != NULL && strcmp(reason, "asked for") != 0 ? "warning" : "ok", "redis",
-		text, err) < 0)
+	    findings_add(f, reason != NULL && strcmp(reason, "asked for") != 0 ? "warning" : "ok",
+			 "redis", text, err) < 0)
 		return -1;
 	return check_missing(f, "redis", server, err);
 }
@@ -153,7 +121,7 @@ static int check_pgbouncer(struct findings *f, const struct backup_job *b, struc
 	if (str_printf(&text, err, "%s, %zu files", json_str_or(section, "ini", "?"),
 		       json_array_size(json_object_get(section, "files"))) < 0)
 		return -1;
-	return say(f, "ok", "pgbouncer", text, err);
+	return findings_add(f, "ok", "pgbouncer", text, err);
 }
 
 static int check_volumes(struct findings *f, const struct backup_job *b, struct err *err)
@@ -163,52 +131,10 @@ static int check_volumes(struct findings *f, const struct backup_job *b, struct 
 		if (plan_component(f, *b, b->volumes[i].label, &plan, err) < 0)
 			return -1;
 		if (plan != NULL &&
-		    say(f, "ok", b->volumes[i].label, "the volume is there", err) < 0)
+		    findings_add(f, "ok", b->volumes[i].label, "the volume is there", err) < 0)
 			return -1;
 	}
 	return 0;
-}
-
-/* A remote store may be read by others than the machine that has the servers. */
-static int check_plain_store(struct findings *f, const char *what, const struct store *s,
-			     struct err *err)
-{
-	if (f->app->config->archive.recipients != NULL || !store_is_remote(s))
-		return 0;
-	return say(f, "warning", what,
-		   "archives are not encrypted, and it is on another machine: they hold the hashes "
-		   "of the roles' passwords and PgBouncer's auth file. lifeboat keygen makes a "
-		   "key for recipients in [archive]",
-		   err);
-}
-
-static int check_store(struct findings *f, const struct config_store *c, uint64_t bytes,
-		       struct err *err)
-{
-	CLEANUP(store_freep) struct store *s = NULL;
-	CLEANUP(freep) char *what = NULL, *text = NULL, *probe = NULL;
-	struct err why = ERR_INIT;
-	struct catalog catalog = {0};
-	uint64_t room = UINT64_MAX;
-	char size[FORMAT_BYTES];
-	const char *stack = f->app->config->stack.name;
-	if (str_printf(&what, err, "store '%s'", c->label) < 0 ||
-	    str_printf(&probe, err, "%s-check", stack) < 0)
-		return -1;
-	/* Writing and deleting are tried, not assumed. */
-	if (config_store_open(c, &s, &why) < 0 ||
-	    store_put_bytes(s, probe, "probe\n", 6, &why) < 0 || store_remove(s, probe, &why) < 0 ||
-	    store_free_bytes(s, &room, &why) < 0 || catalog_load(s, stack, &catalog, &why) < 0)
-		return say_failure(f, what, &why, err);
-	size_t count = catalog.count;
-	catalog_done(&catalog);
-	if (str_printf(&text, err, "%s, %zu backups, %s free", store_where(s), count,
-		       room == UINT64_MAX ? "unknown space" : format_size(room, size)) < 0)
-		return -1;
-	/* The archive is compressed; half of the data is a careful guess. */
-	if (say(f, room < bytes / 2 ? "warning" : "ok", what, text, err) < 0)
-		return -1;
-	return check_plain_store(f, what, s, err);
 }
 
 /* Before the servers are asked: they may stand still because of one. */
@@ -222,25 +148,12 @@ static int check_engine(struct findings *f, struct job *j, struct err *err)
 		struct err why = ERR_INIT;
 		err_set(&why, ERR_FAILED, "%s", cut.items[i]);
 		err_hint(&why, "At once: lifeboat prune");
-		if (say_failure(f, "production", &why, err) < 0)
+		if (findings_fail(f, "production", &why, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < found.count; i++)
 		if (!strlist_has(&cut, found.items[i]) &&
-		    say(f, "warning", "leftover of a killed job", found.items[i], err) < 0)
-			return -1;
-	return 0;
-}
-
-static int check_leftovers(struct findings *f, struct job *j, struct err *err)
-{
-	CLEANUP(strlist_done) struct strlist found = {0};
-	CLEANUP(freep) char *prefix = NULL;
-	if (str_printf(&prefix, err, "%s-", f->app->config->stack.name) < 0 ||
-	    store_sweep(j->store, prefix, true, &found, err) < 0)
-		return -1;
-	for (size_t i = 0; i < found.count; i++)
-		if (say(f, "warning", "leftover of a killed job", found.items[i], err) < 0)
+		    findings_add(f, "warning", "leftover of a killed job", found.items[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -252,7 +165,7 @@ static int check_components(struct findings *f, struct job *j, uint64_t *ret_byt
 	if (job_backup(j, &b, &why) < 0) {
 		/* A server that does not run is a finding; what can't be asked for is not. */
 		if (why.code == ERR_ABSENT)
-			return say_failure(f, "stack", &why, err);
+			return findings_fail(f, "stack", &why, err);
 		*err = why;
 		return -1;
 	}
@@ -274,26 +187,27 @@ static int check_encryption(struct findings *f, struct err *err)
 	if (c->archive.recipients == NULL && !secret_is_set(&c->archive.identity))
 		return 0;
 	if (keys_recipients(c, &r, &why) < 0 || keys_identities(c, &i, &why) < 0)
-		return say_failure(f, "encryption", &why, err);
+		return findings_fail(f, "encryption", &why, err);
 	if (r.count == 0)
-		return say(f, "warning", "encryption",
-			   "there is an identity, but archives are not encrypted: [archive] has no "
-			   "recipients",
-			   err);
+		return findings_add(
+		    f, "warning", "encryption",
+		    "there is an identity, but archives are not encrypted: [archive] has no "
+		    "recipients",
+		    err);
 	if (i.count > 0 && keys_try(&r, &i, &why) < 0) {
 		err_set(&why, ERR_CONFIG,
 			"the identity of [archive] opens none of the archives that will be "
 			"written");
 		err_hint(&why, "Its public key is not among the recipients: add it, or name the "
 			       "identity of one of them");
-		return say_failure(f, "encryption", &why, err);
+		return findings_fail(f, "encryption", &why, err);
 	}
 	if (str_printf(&text, err, "to %zu %s; %s", r.count,
 		       r.count == 1 ? "recipient" : "recipients",
 		       i.count > 0 ? "the identity here opens it"
 				   : "no identity here: restore, drill and verify need one") < 0)
 		return -1;
-	return say(f, "ok", "encryption", text, err);
+	return findings_add(f, "ok", "encryption", text, err);
 }
 
 int cmd_check(struct app *app, struct err *err)
@@ -303,19 +217,14 @@ int cmd_check(struct app *app, struct err *err)
 	struct findings f = {.app = app, .list = list, .first = ERR_INIT};
 	uint64_t bytes = 0;
 	const struct config *c = app->config;
-	if (job_open(app, NULL, NULL, &j, err) < 0)
+	if (job_open_storeless(app, NULL, &j, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c->warnings.count; i++)
-		if (say(&f, "warning", "configuration", c->warnings.items[i], err) < 0)
+		if (findings_add(&f, "warning", "configuration", c->warnings.items[i], err) < 0)
 			return -1;
 	if (check_engine(&f, j, err) < 0 || check_components(&f, j, &bytes, err) < 0)
 		return -1;
-	if (check_encryption(&f, err) < 0)
-		return -1;
-	for (size_t i = 0; i < c->store_count; i++)
-		if (check_store(&f, &c->stores[i], bytes, err) < 0)
-			return -1;
-	if (check_leftovers(&f, j, err) < 0)
+	if (check_encryption(&f, err) < 0 || check_stores(&f, bytes, err) < 0)
 		return -1;
 	if (output_json(app->out,
 			json_pack("{s:s, s:i, s:i, s:O}", "stack", c->stack.name, "failed",

@@ -174,8 +174,9 @@ const struct cli_command cli_commands[] = {
      .summary = "tells whether a backup would work; takes nothing",
      .description =
 	 "Asks every server and store what a backup would ask: reachability, passwords, versions, "
-	 "rights, tools, space. Names what the configured role can't take, and leftovers of killed "
-	 "jobs. Every finding is told, not only the first."},
+	 "rights, tools, space. Names what the configured role can't take, stores that lag behind "
+	 "or all stand in one site, and leftovers of killed jobs. Every finding is told, not only "
+	 "the first."},
     {.name = "backup",
      .run = cmd_backup,
      .summary = "takes one backup of the whole stack",
@@ -344,9 +345,12 @@ const struct cli_command cli_commands[] = {
      .run = cmd_status,
      .summary = "tells whether all is safe now, for people and monitors",
      .description =
-	 "The newest backup and the newest proven one, and their ages.\n\n"
-	 "Exit status 0: the newest is not failed and there is a proven one. 1: there is "
-	 "no backup, or the newest failed its drill. 2: none has been proved yet, or the newest is "
+	 "The newest backup and the newest proven one, and their ages; and whether the other "
+	 "stores have their copies.\n\n"
+	 "Exit status 0: the newest is not failed, there is a proven one, and all copies are "
+	 "there. "
+	 "1: there is no backup, the newest failed its drill, or a store lacks copies. 69: a store "
+	 "does not answer. 2: none has been proved yet, or the newest is "
 	 "suspicious.",
      .options = store_options},
     {.name = "version",
