@@ -1,5 +1,6 @@
 #include "agent/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 #include "agent/config_keys.h"
 #include "agent/config_layout.h"
 #include "agent/config_store.h"
+#include "base/clock.h"
 #include "base/env_file.h"
 #include "base/expand.h"
 #include "base/file.h"
@@ -20,6 +22,7 @@ struct loading {
 	struct inifile *file;
 	struct env_file *env;
 	char *folder; /* absolute, of agent.conf */
+	int text_fd;  /* where its text is, in place of the file; -1 */
 	struct config_layout layout;
 	struct strlist env_names;
 	struct err *err;
@@ -56,11 +59,25 @@ static int find_folder(const char *path, char **ret, struct err *err)
 	return str_printf(ret, err, "%s/%.*s", here, (int)(slash - path), path);
 }
 
+/* The descriptor that lifeboat run passes; nobody else is to find it in the environment. */
+static int held_text(void)
+{
+	const char *number = getenv(CONFIG_FD_VARIABLE);
+	char *end = NULL;
+	long fd = number != NULL ? strtol(number, &end, 10) : -1;
+	bool is_number = number != NULL && end != number && *end == '\0';
+	if (is_number)
+		unsetenv(CONFIG_FD_VARIABLE);
+	return is_number && fd > 2 && fd < 1 << 20 ? (int)fd : -1;
+}
+
 static int read_file(struct loading *l)
 {
 	struct buf text;
+	char held[32];
+	snprintf(held, sizeof held, "/proc/self/fd/%d", l->text_fd);
 	buf_init(&text, CONFIG_MAX_BYTES);
-	int done = file_read_all(l->config->path, &text, l->err);
+	int done = file_read_all(l->text_fd >= 0 ? held : l->config->path, &text, l->err);
 	if (done < 0 && l->err->code != ERR_NOMEM) {
 		l->err->code = ERR_CONFIG;
 		err_wrap(l->err, "configuration");
@@ -238,7 +255,8 @@ static int check_environment(struct loading *l)
 	if (strlist_push(&l->env_names, "LIFEBOAT_CONFIG", l->err) < 0)
 		return -1;
 #ifdef LIFEBOAT_FAULTS
-	if (strlist_push(&l->env_names, "LIFEBOAT_FAULT", l->err) < 0)
+	if (strlist_push(&l->env_names, "LIFEBOAT_FAULT", l->err) < 0 ||
+	    strlist_push(&l->env_names, CLOCK_OFFSET_VARIABLE, l->err) < 0)
 		return -1;
 #endif
 	return config_env_check(&l->env_names, l->err);
@@ -314,7 +332,12 @@ static void loading_done(struct loading *l)
 
 int config_load(const char *path, struct config **ret, struct err *err)
 {
-	CLEANUP(loading_done) struct loading l = {.err = err};
+	return config_load_fd(path, held_text(), ret, err);
+}
+
+int config_load_fd(const char *path, int fd, struct config **ret, struct err *err)
+{
+	CLEANUP(loading_done) struct loading l = {.err = err, .text_fd = fd};
 	l.config = mem_zalloc(sizeof *l.config, "the configuration", err);
 	if (l.config == NULL || find_path(path, &l.config->path, err) < 0 ||
 	    find_folder(l.config->path, &l.folder, err) < 0 || env_file_new(&l.env, err) < 0 ||

@@ -18,6 +18,7 @@
 #define LIFEBOAT_AGENT_CONFIG_H
 
 #include <stdint.h>
+#include "agent/daemon/jobs.h"
 #include "base/buf.h"
 #include "base/secret.h"
 
@@ -122,6 +123,23 @@ struct config_agent {        /* of lifeboat run */
 	char *listen;        /* ADDRESS:PORT of the status page; "off": none */
 	struct secret token; /* what it asks for; not set: nothing */
 	char *tls_cert, *tls_key;
+	char *state_dir; /* NULL: see daemon/state.h */
+	int64_t stop_timeout_ms;
+};
+
+struct config_schedule { /* of lifeboat run; cron texts by kind of job, or NULL */
+	char *cron[JOB_KINDS];
+	int64_t jitter_ms;   /* a host begins up to this much later */
+	int64_t catch_up_ms; /* how old a missed run may be */
+	int64_t deadline_ms; /* of one job */
+	int64_t overdue_ms;
+	unsigned retries;
+	int64_t retry_wait_ms;
+};
+
+struct config_hook { /* shell commands by kind of job, or NULL */
+	char *before[JOB_KINDS], *after[JOB_KINDS];
+	int64_t timeout_ms;
 };
 
 struct config {
@@ -134,6 +152,8 @@ struct config {
 	struct config_suspicious suspicious;
 	struct config_health health;
 	struct config_agent agent;
+	struct config_schedule schedule;
+	struct config_hook hook;
 	char *timezone; /* [schedule] timezone: IANA name; NULL: UTC */
 	struct config_volume *volumes;
 	size_t volume_count;
@@ -145,6 +165,11 @@ struct config {
 };
 
 int config_load(const char *path, struct config **ret, struct err *err) MUST_USE;
+/* The same, but agent.conf's text comes from `fd` (read from its beginning), as if it stood in
+ * `path`: lifeboat run gives its jobs the text that it has accepted, whatever the file says by now.
+ * A job knows it by LIFEBOAT_CONFIG_FD in its environment, which config_load heeds and removes. */
+#define CONFIG_FD_VARIABLE "LIFEBOAT_CONFIG_FD"
+int config_load_fd(const char *path, int fd, struct config **ret, struct err *err) MUST_USE;
 void config_free(struct config *c);
 DEFINE_CLEANUP(struct config, config_free)
 

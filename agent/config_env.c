@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "agent/hook.h"
 #include "base/expand.h"
 #include "base/file.h"
 #include "base/names.h"
@@ -66,6 +67,12 @@ int config_env_value(const char *name, char **ret, struct err *err)
  * service that is called lifeboat. */
 static bool is_foreign(const char *name)
 {
+	/* A hook may call lifeboat. */
+	for (size_t i = 0; hook_variables[i] != NULL; i++) {
+		size_t len = strlen(hook_variables[i]);
+		if (strncmp(name, hook_variables[i], len) == 0 && name[len] == '=')
+			return true;
+	}
 	return strncmp(name, PREFIX "SERVICE_", sizeof PREFIX "SERVICE_" - 1) == 0 ||
 	       strncmp(name, PREFIX "PORT", sizeof PREFIX "PORT" - 1) == 0;
 }

@@ -59,13 +59,38 @@ const struct config_section config_sections[] = {
 	     "retries says, each of them timeout long, with interval between them."},
     {.name = "agent",
      .offset = offsetof(struct config, agent),
-     .help = "Of lifeboat run: where its status page is and who may see it."},
-    {.name = "schedule", .offset = 0, .help = "When days begin and end."},
+     .help = "Of lifeboat run: what it keeps, where its status page is and who may see it."},
+    {.name = "schedule",
+     .offset = 0,
+     .help = "When lifeboat run does what. Times are five fields as in crontab(5): minute, hour, "
+	     "day of the month, month, day of the week, with names, ranges, steps and lists; or "
+	     "@hourly, @daily, @weekly, @monthly, @yearly. Without a line nothing of that kind "
+	     "runs by itself."},
+    {.name = "hook",
+     .offset = offsetof(struct config, hook),
+     .help = "Commands for the shell, before and after a job, whether lifeboat run starts it or "
+	     "you do. They find its facts in the environment: LIFEBOAT_JOB, LIFEBOAT_STACK; after "
+	     "it also LIFEBOAT_OUTCOME (success, failure, unverified, ...), LIFEBOAT_ERROR, "
+	     "LIFEBOAT_BACKUP_ID and LIFEBOAT_DURATION_MS. A before that fails stops the job; an "
+	     "after always runs, and what it does changes nothing about how the job ended. Write "
+	     "$$ for a dollar sign of the shell."},
 };
 const size_t config_section_count = sizeof config_sections / sizeof config_sections[0];
 
 #define AT(section, field) offsetof(struct config_##section, field)
 #define NETWORK            "s3 sftp davs dav"
+#define SCHEDULE(kind, name, sample, text)                                                         \
+	{                                                                                          \
+		.section = "schedule", .key = (name), .type = CONFIG_CRON,                         \
+		.offset = offsetof(struct config, schedule.cron[kind]), .example = (sample),       \
+		.help = (text)                                                                     \
+	}
+#define HOOK(side, kind, name, sample, text)                                                       \
+	{                                                                                          \
+		.section = "hook", .key = (name), .type = CONFIG_TEXT,                             \
+		.offset = offsetof(struct config_hook, side[kind]), .example = (sample),           \
+		.help = (text)                                                                     \
+	}
 
 const struct config_key config_keys[] = {
     {.section = "stack",
@@ -631,14 +656,109 @@ const struct config_key config_keys[] = {
      .offset = AT(agent, tls_key),
      .example = "/etc/lifeboat/page.key",
      .help = "The certificate's private key, in PEM."},
+    {.section = "agent",
+     .key = "state_dir",
+     .type = CONFIG_PATH,
+     .offset = AT(agent, state_dir),
+     .example = "/var/lib/lifeboat",
+     .help = "The folder for what lifeboat run must remember: last and next runs. Without it: what "
+	     "systemd gives ($STATE_DIRECTORY), for root /var/lib/lifeboat, for others "
+	     "$XDG_STATE_HOME/lifeboat or ~/.local/state/lifeboat."},
+    {.section = "agent",
+     .key = "stop_timeout",
+     .type = CONFIG_DURATION,
+     .fallback = "60s",
+     .min = 1000,
+     .max = 3600000,
+     .offset = AT(agent, stop_timeout_ms),
+     .help = "How long a job that is told to end (by SIGTERM to lifeboat run, or at its deadline) "
+	     "may take to clean up before it is killed."},
 
+    SCHEDULE(JOB_BACKUP, "backup", "0 2 * * *", "When a backup is taken."),
+    SCHEDULE(JOB_COPY, "copy", "0 3 * * *",
+	     "When backups are copied to the other stores (lifeboat copy)."),
+    SCHEDULE(JOB_DRILL, "drill", "0 4 * * sun", "When the newest backup is restored and proved."),
+    SCHEDULE(JOB_VERIFY, "verify", "0 5 1 * *",
+	     "When every byte of every backup is read back (lifeboat verify --all)."),
+    SCHEDULE(JOB_PRUNE, "prune", "30 3 * * *", "When the keep rules of the stores are applied."),
     {.section = "schedule",
      .key = "timezone",
      .type = CONFIG_ZONE,
      .offset = offsetof(struct config, timezone),
      .example = "Europe/Berlin",
-     .help =
-	 "The time zone in which days, weeks and months are counted for keep. Without it: UTC."},
+     .help = "The time zone of the schedules, and in which days, weeks and months are counted for "
+	     "keep. Without it: UTC. When clocks change, a time that is skipped runs right after "
+	     "the gap, and one that comes twice runs once; schedules with * as the hour follow "
+	     "elapsed time."},
+    {.section = "schedule",
+     .key = "jitter",
+     .type = CONFIG_DURATION,
+     .fallback = "0s",
+     .max = 86400000,
+     .offset = offsetof(struct config, schedule.jitter_ms),
+     .help = "Jobs begin up to this much later than written, each host by its own, constant part "
+	     "of it: so that many hosts don't meet at one store."},
+    {.section = "schedule",
+     .key = "catch_up",
+     .type = CONFIG_DURATION,
+     .fallback = "6h",
+     .max = 2592000000,
+     .offset = offsetof(struct config, schedule.catch_up_ms),
+     .help = "A run that was missed because the machine was off is caught up once, unless it is "
+	     "older than this."},
+    {.section = "schedule",
+     .key = "deadline",
+     .type = CONFIG_DURATION,
+     .fallback = "6h",
+     .min = 1000,
+     .max = 2592000000,
+     .offset = offsetof(struct config, schedule.deadline_ms),
+     .help = "A job that takes longer is ended and counts as failed."},
+    {.section = "schedule",
+     .key = "retries",
+     .type = CONFIG_COUNT,
+     .fallback = "3",
+     .max = 100,
+     .offset = offsetof(struct config, schedule.retries),
+     .help = "How often a failed backup or copy, and any job that found a lock or an unreachable "
+	     "server, is tried again before its next time."},
+    {.section = "schedule",
+     .key = "retry_wait",
+     .type = CONFIG_DURATION,
+     .fallback = "5m",
+     .min = 100,
+     .max = 86400000,
+     .offset = offsetof(struct config, schedule.retry_wait_ms),
+     .help = "The longest wait before the first retry; each further one is twice as long, up to an "
+	     "hour. A part of it is left to chance."},
+    {.section = "schedule",
+     .key = "overdue",
+     .type = CONFIG_DURATION,
+     .fallback = "2h",
+     .max = 2592000000,
+     .offset = offsetof(struct config, schedule.overdue_ms),
+     .help = "A job that has not succeeded this long after its time is overdue. 0s: never."},
+
+    HOOK(before, JOB_BACKUP, "before_backup", "curl -fsS https://...", "Before a backup."),
+    HOOK(after, JOB_BACKUP, "after_backup", "logger -t backup \"$$LIFEBOAT_OUTCOME\"",
+	 "After a backup."),
+    HOOK(before, JOB_COPY, "before_copy", "mount /mnt/offsite", "Before backups are copied."),
+    HOOK(after, JOB_COPY, "after_copy", "umount /mnt/offsite", "After backups were copied."),
+    HOOK(before, JOB_DRILL, "before_drill", "true", "Before a drill."),
+    HOOK(after, JOB_DRILL, "after_drill", "logger -t drill \"$$LIFEBOAT_OUTCOME\"",
+	 "After a drill."),
+    HOOK(before, JOB_VERIFY, "before_verify", "true", "Before backups are verified."),
+    HOOK(after, JOB_VERIFY, "after_verify", "true", "After backups were verified."),
+    HOOK(before, JOB_PRUNE, "before_prune", "true", "Before old backups are removed."),
+    HOOK(after, JOB_PRUNE, "after_prune", "true", "After old backups were removed."),
+    {.section = "hook",
+     .key = "timeout",
+     .type = CONFIG_DURATION,
+     .fallback = "5m",
+     .min = 100,
+     .max = 86400000,
+     .offset = AT(hook, timeout_ms),
+     .help = "How long one hook may take. Then it is killed and has failed."},
 };
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
 

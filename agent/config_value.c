@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include "agent/daemon/cron.h"
 #include "agent/format.h"
 #include "base/expand.h"
 #include "base/file.h"
@@ -33,6 +34,7 @@ void config_value_done(const struct config_key *key, void *at)
 	case CONFIG_PATH:
 	case CONFIG_KEYS:
 	case CONFIG_URL:
+	case CONFIG_CRON:
 	case CONFIG_ZONE: {
 		char **text = field(key, at);
 		free(*text);
@@ -361,6 +363,7 @@ static int set_number(const struct config_key *key, void *at, const char *text, 
 int config_value_set(const struct config_key *key, void *at, const char *text, const char *folder,
 		     struct err *err)
 {
+	struct cron cron;
 	int ok = 0;
 	switch (key->type) {
 	case CONFIG_SECRET:
@@ -400,6 +403,9 @@ int config_value_set(const struct config_key *key, void *at, const char *text, c
 		break;
 	case CONFIG_ZONE:
 		ok = check_zone(text, err);
+		break;
+	case CONFIG_CRON:
+		ok = cron_parse(text, &cron, err);
 		break;
 	case CONFIG_TEXT:
 		if (text[0] == '\0')

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "agent/app.h"
+#include "agent/hook.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -42,7 +43,7 @@ static int run(struct app *app, struct err *err)
 		print_warnings(config);
 		app->config = config;
 	}
-	int done = cli_command(app->cli)->run(app, err);
+	int done = hook_around(app, cli_command(app->cli)->run, err);
 	app->config = NULL;
 	return done;
 }

@@ -160,13 +160,14 @@ int output_json(struct output *o, json_t *document, struct err *err)
 {
 	if (document == NULL)
 		return err_nomem(err, "the JSON output");
-	if (!o->opts.json) {
-		json_decref(document);
-		return 0;
-	}
 	json_decref(o->document);
 	o->document = document;
 	return 0;
+}
+
+const json_t *output_document(const struct output *o)
+{
+	return o->document;
 }
 
 /* Puts {"error":…} into the document. */

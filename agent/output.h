@@ -53,9 +53,11 @@ void output_say(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * free() it. */
 int output_plain(const char *text, char **ret, struct err *err) MUST_USE;
 
-/* With --json: keeps `document` (taken, also on failure; NULL is ERR_NOMEM) for the end. Without:
- * drops it. The last one counts. */
+/* Keeps `document` (taken, also on failure; NULL is ERR_NOMEM), which --json prints at the end. The
+ * last one counts. */
 int output_json(struct output *o, json_t *document, struct err *err) MUST_USE;
+/* What is kept; NULL. Borrowed. */
+const json_t *output_document(const struct output *o);
 
 /* Prints what is kept. `failure` is the command's error or NULL; with --json it becomes
  * {"error":{"code","message","hint"}}, inside the document if there is one. ERR_IO when stdout does

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,11 +18,30 @@ int64_t clock_monotonic_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+#ifdef LIFEBOAT_FAULTS
+int64_t clock_offset_ms(void)
+{
+	const char *path = getenv(CLOCK_OFFSET_VARIABLE);
+	int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char text[32] = "";
+	if (fd < 0)
+		return 0;
+	ssize_t n = read(fd, text, sizeof text - 1);
+	close(fd);
+	return n > 0 ? strtoll(text, NULL, 10) : 0;
+}
+#else
+int64_t clock_offset_ms(void)
+{
+	return 0;
+}
+#endif
+
 int64_t clock_wall_ms(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 + clock_offset_ms();
 }
 
 struct deadline deadline_in(int64_t ms)

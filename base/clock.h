@@ -27,6 +27,10 @@ int64_t deadline_left_ms(struct deadline d);
 int64_t clock_monotonic_ms(void);
 /* Milliseconds since 1970-01-01T00:00:00Z. */
 int64_t clock_wall_ms(void);
+/* How far clock_wall_ms is ahead of the system's clock: 0, but in builds with LIFEBOAT_FAULTS what
+ * the file that LIFEBOAT_CLOCK_OFFSET names says, in milliseconds. */
+int64_t clock_offset_ms(void);
+#define CLOCK_OFFSET_VARIABLE "LIFEBOAT_CLOCK_OFFSET"
 
 enum { CLOCK_TEXT_BYTES = 32 };
 /* "2026-11-23T02:00:00Z" (RFC 3339, whole seconds, UTC) into `out`. Returns out. */
