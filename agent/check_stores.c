@@ -174,10 +174,11 @@ static int check_one(struct checking *c, const struct catalog *first, uint64_t b
 		*err = why;
 		return -1;
 	}
+	if (c->store != NULL && say_plain(c, err) < 0)
+		return -1;
 	if (!*ret_answers)
 		return findings_fail(c->findings, c->what, &why, err);
-	return say_state(c, bytes, err) < 0 || say_plain(c, err) < 0 ||
-		       say_lag(c, first, err) < 0 || say_caveats(c, err) < 0
+	return say_state(c, bytes, err) < 0 || say_lag(c, first, err) < 0 || say_caveats(c, err) < 0
 		   ? -1
 		   : 0;
 }

@@ -122,6 +122,11 @@ static void show_head(struct app *app, const struct backup *b, const json_t *man
 			    b->suspicious ? "suspicious" : "was suspicious, and is trusted",
 			    json_string_value(item));
 	}
+	const json_t *encrypted = json_object_get(b->sidecar_json, "encrypted");
+	json_array_foreach(json_object_get(encrypted, "recipients"), i, item)
+	{
+		output_line(app->out, "encrypted to %s", json_string_value(item));
+	}
 	json_array_foreach(b->evidence, i, item)
 	{
 		char took[FORMAT_BYTES];

@@ -96,6 +96,7 @@ class Encrypted(StackCase):
         self.stack.lifeboat("prune", "--dry-run", expect=0)
 
     def test_show_verify_and_check__with_the_identity__work(self):
+        self.assertIn("encrypted to " + self.theirs, self.stack.lifeboat("show", expect=0).out)
         shown = self.stack.lifeboat("show", "--json", expect=0).json
         self.assertEqual(shown["manifest"]["id"], self.backup["id"])
         told = self.stack.lifeboat("verify", "--json", expect=0).json["verified"][0]
@@ -195,6 +196,11 @@ class Encrypted(StackCase):
         told = self.without("check", identity="wrong.txt")
         self.assert_failed(told, 78, "opens none of the archives that will be written")
         self.assertIn("no identity here: restore, drill and verify need one", self.without("check").out)
+
+    def test_check__plain_archives_in_a_remote_store__is_a_warning(self):
+        remote = "\n[store off]\nurl = davs://127.0.0.1:1/none\ntimeout = 1\nretries = 1\n"
+        self.stack.write_conf(self.plain_conf + remote)
+        self.assertIn("archives are not encrypted, and it is on another machine", self.stack.lifeboat("check").out)
 
     # ---- tampering
 
