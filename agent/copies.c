@@ -111,7 +111,11 @@ static int copy_one(struct target *t, const struct backup *b, bool *ret_go_on)
 		return add(t, b->id, COPY_MISSING, b->stored_bytes, began, NULL);
 	while (copy_backup(o->from, o->app->config->stack.name, b, t->store, &t->progress, &bytes,
 			   &why) < 0) {
+		/* Of the last try, as the store told it; how many there were is no news. */
+		struct err last = why;
 		if (!retry_again(&again, &why)) {
+			if (why.code != ERR_CANCELLED)
+				why = last;
 			*ret_go_on = why.code == ERR_CORRUPT || why.code == ERR_EXISTS;
 			return fail(t, b->id, began, &why);
 		}

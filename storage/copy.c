@@ -171,13 +171,19 @@ static int send_archive(struct copying *c, bool fresh, struct err *err)
  * now and puts the very same bytes there: it is replaced, in one step. */
 static int put_archive(struct copying *c, struct err *err)
 {
-	struct store_object o;
 	if (check_size(c, err) < 0)
 		return -1;
 	if (send_archive(c, !c->has_archive, err) < 0 &&
 	    (c->has_archive || err->code != ERR_EXISTS || look_at_target(c, err) < 0 ||
 	     (!c->committed && send_archive(c, false, err) < 0)))
 		return -1;
+	return 0;
+}
+
+/* What the store says of the archive, as late as can be: what it lost is not committed. */
+static int check_arrived(struct copying *c, struct err *err)
+{
+	struct store_object o;
 	if (store_stat(c->to, c->backup->archive, &o, err) < 0)
 		return -1;
 	if (o.bytes == c->backup->stored_bytes)
@@ -229,7 +235,7 @@ static int copy(struct copying *c, uint64_t *ret_bytes, struct err *err)
 	if ((!there && (mark(c, &from_mark, &to_mark, err) < 0 || put_archive(c, err) < 0 ||
 			fault_point("copy-published", err) < 0)) ||
 	    copy_evidence(c->from, c->stack, c->backup->id, c->to, &ignored, err) < 0 ||
-	    (!there && put_sidecar(c, err) < 0))
+	    (!there && (check_arrived(c, err) < 0 || put_sidecar(c, err) < 0)))
 		return -1;
 	*ret_bytes = there ? 0 : c->backup->stored_bytes;
 	return 0;

@@ -1,0 +1,263 @@
+"""Copies of backups in several stores: what becomes of them when stores, disks and agents fail."""
+
+import os
+import signal
+import unittest
+
+from case import Held, StackCase, fill, small_disk
+from sshd import Sshd
+from stack import tree_state
+
+MEBIBYTE = 1 << 20
+
+
+class Copies(StackCase):
+    """A volume and no server: backups take no time. Each test has stores of its own."""
+
+    STACK = {"components": ()}
+
+    def setUp(self):
+        self.home = self.stack.folder / self.id().rsplit(".", 1)[1][:60]
+        self.home.mkdir()
+        media = self.stack.volumes / "media"
+        media.mkdir(exist_ok=True)
+        (media / "picture").write_bytes(os.urandom(3 * MEBIBYTE))
+        self.stack.store = self.place("local")
+        self.configure()
+
+    def place(self, label):
+        return self.home / label
+
+    def configure(self, *stores, local=""):
+        """`stores`: sections behind the first, as text or as a label for a folder of that name."""
+        text = "[stack]\nname = hdms\nvolumes_dir = %s\n[volume media]\n[store local]\nurl = file://%s\n%s" % (
+            self.stack.volumes, self.place("local"), local)
+        for s in stores or ("near", "far"):
+            text += s if s.startswith("[") else "[store %s]\nurl = file://%s\n" % (s, self.place(s))
+        self.stack.write_conf(text)
+
+    def backup(self, expect=0):
+        return self.stack.lifeboat("backup", "--json", expect=expect).json
+
+    def copy(self, *args, expect=0):
+        return self.stack.lifeboat("copy", "--json", *args, expect=expect).json["copies"]
+
+    def ids(self, label):
+        """Committed there, oldest first."""
+        return sorted(p.name[5:-5] for p in self.place(label).glob("hdms-*.json") if ".drill-" not in p.name)
+
+    def assert_same(self, *labels):
+        first = self.objects(labels[0])
+        self.assertTrue(first)
+        for label in labels[1:]:
+            self.assertEqual(self.objects(label), first, label)
+
+    def objects(self, label):
+        """Of backups, with their hashes: no locks, no marks of those who use them."""
+        return {n: s for n, s in tree_state(self.place(label)).items()
+                if n.startswith("hdms-") and ".mark-" not in n and ".part" not in n}
+
+    def assert_whole(self, label):
+        self.stack.lifeboat("verify", "--all", "--store", label, expect=0)
+
+    def break_store(self, label):
+        """A file where its folder should be: nothing can be opened there."""
+        self.place(label).write_text("")
+
+    def mend_store(self, label):
+        self.place(label).unlink()
+
+    # ---- all is well
+
+    def test_backup__with_three_stores__is_in_all_of_them(self):
+        made = self.backup()
+        self.assertEqual([(c["store"], c["id"], c["outcome"], c["bytes"]) for c in made["copies"]],
+                         [(s, made["id"], "copied", made["bytes"]) for s in ("near", "far")])
+        self.assert_same("local", "near", "far")
+        self.assert_whole("far")
+        said = self.stack.lifeboat("copy", expect=0).out
+        self.assertIn("every store has what it should have of store 'local'", said)
+        self.assertEqual(self.copy("latest", "--to", "far")[0]["outcome"], "there")
+
+    def test_drill__evidence_is_in_every_store_that_has_the_backup(self):
+        self.backup()
+        # There is nothing in a volume that the negative control could change.
+        self.stack.lifeboat("drill", "--store", "far", expect=2)
+        self.assert_same("far", "near", "local")
+        self.assertEqual(len(self.objects("near")), 3)
+        for proof in self.place("near").glob("*.drill-*"):
+            proof.unlink()
+        self.assertEqual([(c["store"], c["outcome"], c["bytes"]) for c in self.copy()], [("near", "evidence", 1)])
+        self.assert_same("far", "near", "local")
+
+    def test_copy__of_an_older_first_store__brings_what_the_rules_would_keep(self):
+        self.configure("[store near]\nurl = file://%s\nkeep = last 2\n" % self.place("near"))
+        self.break_store("near")
+        made = [self.backup(expect=1)["id"] for _ in range(3)]
+        self.mend_store("near")
+        planned = self.copy("--dry-run")
+        self.assertEqual([(c["id"], c["outcome"]) for c in planned], [(made[2], "missing"), (made[1], "missing")])
+        self.assertEqual(self.ids("near"), [])
+        self.copy()
+        self.assertEqual(self.ids("near"), made[1:])
+        pruned = self.stack.lifeboat("prune", "--json", expect=0).json["backups"]
+        self.assertTrue(all(b["keep"] for b in pruned), pruned)
+        # Asked for by name it comes all the same.
+        self.copy(made[0], "--to", "near")
+        self.assertEqual(self.ids("near"), made)
+
+    def test_copy__back_to_a_new_first_store__from_another(self):
+        self.backup()
+        for path in self.place("local").iterdir():
+            path.unlink()
+        self.copy("--from", "far", "--to", "local")
+        self.assert_same("far", "local")
+        self.assert_failed(self.stack.lifeboat("copy", "--to", "local"), 64,
+                           "store 'local' can't be copied to itself", "HINT: say which one has the backups: --from NAME")
+
+    # ---- a store is away
+
+    def test_backup__store_down__the_backup_is_safe_and_copy_catches_up(self):
+        self.break_store("far")
+        result = self.stack.lifeboat("backup")
+        backup = self.ids("local")[0]
+        self.assert_failed(result, 1, "backup '%s' is safe in store 'local', but: store 'far': " % backup,
+                           "exists and is not a folder", "HINT: `lifeboat copy` catches up, once the reason is gone.")
+        self.assertIn("copy of %s is in store 'near'" % backup, result.out)
+        self.assert_same("local", "near")
+        self.assert_failed(self.stack.lifeboat("check"), 1, "the first: store 'far': ")
+        self.assert_failed(self.stack.lifeboat("status"), 1, "store 'far': ")
+        self.assert_failed(self.stack.lifeboat("prune"), 1, "store 'far': ")
+        self.assert_failed(self.stack.lifeboat("copy"), 1, "store 'far': ")
+        self.mend_store("far")
+        self.assertIn("lags behind: 1 backup of the first store is missing: lifeboat copy",
+                      self.stack.lifeboat("check", expect=0).out)
+        self.assert_failed(self.stack.lifeboat("status"), 1, "store 'far' lacks 1 of the backups")
+        self.copy()
+        self.assert_same("local", "near", "far")
+        self.assertEqual([s["missing"] for s in self.stack.lifeboat("status", "--json").json["copies"]], [0, 0])
+
+    def test_backup__first_store_down__there_is_no_backup_anywhere(self):
+        self.break_store("local")
+        self.assert_failed(self.stack.lifeboat("backup"), 1, "store 'local': ")
+        self.assertEqual(self.ids("near") + self.ids("far"), [])
+
+    def test_copy__target_full__is_said_and_leaves_nothing(self):
+        self.configure("near")
+        self.place("near").mkdir()
+        with small_disk(self.place("near"), 5):
+            os.chmod(self.place("near"), 0o700)
+            ballast = fill(self.place("near"), 1500)
+            result = self.stack.lifeboat("backup")
+            self.assert_failed(result, 1, "is safe in store 'local', but: store 'near': ", "No space left on device")
+            self.assertEqual(self.objects("near"), {})
+            ballast.unlink()
+            self.copy()
+            self.assert_same("local", "near")
+
+    # ---- killed, at once, flipped
+
+    def test_copy__killed_in_the_middle__nothing_is_visible_and_it_is_caught_up(self):
+        self.configure("near")
+        self.break_store("near")
+        made = self.backup(expect=1)
+        self.mend_store("near")
+        for point in ("copy-archive", "copy-published"):
+            with self.subTest(point=point):
+                held = Held(self.stack, point, ("copy",))
+                held.wait(30)
+                held.process.send_signal(signal.SIGKILL)
+                held.process.communicate()
+                self.assertEqual(self.ids("near"), [])
+                self.assertEqual(self.stack.lifeboat("list", "--store", "near", "--json").json["backups"], [])
+        self.assertEqual(self.copy()[0]["outcome"], "copied")
+        self.stack.lifeboat("prune", expect=0)
+        self.assert_same("local", "near")
+        self.assertEqual(self.ids("near"), [made["id"]])
+        left = [p.name for p in self.place("near").iterdir() if not p.name.startswith("hdms-") and p.suffix != ".lock"]
+        self.assertEqual(left, [])
+
+    def test_backup__terminated_while_it_copies__says_that_the_backup_is_safe(self):
+        held = Held(self.stack, "copy-archive", ("backup",))
+        held.wait(30)
+        held.process.send_signal(signal.SIGTERM)
+        held.resume()
+        result = self.stack.finish(held.process, ("backup",))
+        backup = self.ids("local")[0]
+        self.assert_failed(result, 1, "backup '%s' is safe in store 'local', its copies are not all made: " % backup,
+                           "cancelled by SIGTERM", "HINT: `lifeboat copy` catches up.")
+        self.copy()
+        self.assert_same("local", "near", "far")
+
+    def test_copy__two_agents_at_once__one_copy_and_it_is_whole(self):
+        self.configure("near")
+        self.break_store("near")
+        self.backup(expect=1)
+        self.mend_store("near")
+        with self.held("copy-archive", "copy") as other:
+            self.assert_failed(self.stack.lifeboat("copy"), 75, "store 'near': ", "is being written by another process")
+        self.assertEqual(other.result.code, 0, other.result)
+        self.assert_same("local", "near")
+        for path in self.place("near").glob("*"):
+            path.unlink()
+        # Its archive stands there without a sidecar: no reason not to bring the same once more.
+        with self.held("copy-published", "copy") as other:
+            self.copy()
+            self.assert_same("local", "near")
+        self.assertEqual(other.result.code, 0, other.result)
+        self.assert_same("local", "near")
+        self.assert_whole("near")
+
+    def test_copy__flipped_byte_in_the_source__is_found_and_not_copied(self):
+        self.configure("near")
+        self.break_store("near")
+        good = self.backup(expect=1)["id"]
+        bad = self.backup(expect=1)["id"]
+        self.mend_store("near")
+        path = self.place("local") / ("hdms-%s.tar.zst" % bad)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:MEBIBYTE] + bytes([whole[MEBIBYTE] ^ 1]) + whole[MEBIBYTE + 1:])
+        result = self.stack.lifeboat("copy")
+        self.assert_failed(result, 1, "store 'local': backup '%s': its archive has another SHA-256 than its sidecar "
+                           "says: not copied" % bad, "HINT: 'lifeboat verify %s --store local' says where." % bad)
+        # The others come all the same.
+        self.assertEqual(self.ids("near"), [good])
+        self.assertEqual([n for n in self.objects("near") if bad in n], [])
+
+    # ---- where they stand
+
+    def warning(self, *stores, local=""):
+        self.configure(*stores, local=local)
+        said = self.stack.lifeboat("check", "--json", expect=0).json["findings"]
+        return [f["text"].split(":")[0].split(" (")[0] for f in said if f["what"] == "stores" and f["level"] == "warning"]
+
+    def test_check__stores_in_one_site__are_warned_of(self):
+        site = "[store near]\nurl = file://%s\nsite = %%s\n" % self.place("near")
+        self.assertEqual(self.warning("near"), ["no store says where it stands"])
+        self.assertEqual(self.warning(site % "office", local="site = office\n"),
+                         ["all of them stand in one site, 'office'"])
+        self.assertEqual(self.warning("near", local="site = office\n"),
+                         ["none is known to stand elsewhere than in 'office'"])
+        self.assertEqual(self.warning(site % "cellar", local="site = office\n"), [])
+        text = self.stack.conf()
+        self.stack.write_conf(text[:text.index("[store near]")])
+        self.assertIn("there is one store: what destroys it destroys every backup",
+                      self.stack.lifeboat("check", expect=0).out)
+        self.assert_failed(self.stack.lifeboat("copy"), 78, "has one store: there is none to copy to")
+
+    # ---- over a network
+
+    def test_backup__to_sftp_as_well__and_back(self):
+        with Sshd(self.home / "sshd") as sshd:
+            self.configure(sshd.section("far", self.place("far")))
+            self.place("far").mkdir()
+            self.assertEqual(self.backup()["copies"][0]["outcome"], "copied")
+            self.assert_same("local", "far")
+            self.assertIn("store 'far': sftp://", self.stack.lifeboat("check", expect=0).out)
+        result = self.stack.lifeboat("backup", env={"LIFEBOAT_STORE_FAR_RETRIES": "1", "LIFEBOAT_STORE_FAR_TIMEOUT": "2s"})
+        self.assert_failed(result, 1, "is safe in store 'local', but: store 'far': ", "Couldn't connect to server")
+        self.assertEqual(len(self.ids("local")), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
