@@ -5,6 +5,8 @@
 #include "agent/config_store.h"
 #include "agent/copies.h"
 #include "agent/format.h"
+#include "storage/lease.h"
+#include "storage/leftovers.h"
 
 struct checking {
 	struct findings *findings;
@@ -62,21 +64,44 @@ static int warn_all(struct findings *f, const char *what, const struct strlist *
 	return 0;
 }
 
+/* Archives without a sidecar are told with what becomes of them: one may be worth something. */
+static int say_orphans(struct checking *c, struct err *err)
+{
+	CLEANUP(leftovers_done) struct leftovers found = {0};
+	struct err why = ERR_INIT;
+	const char *stack = c->findings->app->config->stack.name;
+	if (leftovers_find(c->store, stack, false, &found, &why) < 0)
+		return findings_fail(c->findings, c->what, &why, err);
+	for (size_t i = 0; i < found.count; i++) {
+		const struct leftover *l = &found.items[i];
+		CLEANUP(freep) char *text = NULL;
+		if (str_printf(&text, err, "'%s' belongs to no backup: %s; prune %s%s%s%s", l->name,
+			       l->what, l->goes ? "removes it" : "leaves it: ", l->why,
+			       l->archive ? ". It becomes one with: lifeboat adopt " : "",
+			       l->archive ? l->id : "") < 0 ||
+		    findings_add(c->findings, "warning", "leftover", text, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* What the store can't do, and what killed jobs left in it. */
 static int say_caveats(struct checking *c, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist caveats = {0}, leftovers = {0};
 	CLEANUP(freep) char *prefix = NULL;
 	struct err why = ERR_INIT;
-	if (str_printf(&prefix, err, "%s-", c->findings->app->config->stack.name) < 0)
+	const char *stack = c->findings->app->config->stack.name;
+	if (str_printf(&prefix, err, "%s-", stack) < 0)
 		return -1;
 	if (store_caveats(c->store, &caveats, &why) < 0 ||
-	    store_sweep(c->store, prefix, true, &leftovers, &why) < 0)
+	    store_sweep(c->store, prefix, true, &leftovers, &why) < 0 ||
+	    lease_sweep(c->store, stack, true, &leftovers, &why) < 0)
 		return findings_fail(c->findings, c->what, &why, err);
 	return warn_all(c->findings, c->what, &caveats, err) < 0 ||
 		       warn_all(c->findings, "leftover of a killed job", &leftovers, err) < 0
 		   ? -1
-		   : 0;
+		   : say_orphans(c, err);
 }
 
 /* A remote store may be read by others than the machine that has the servers. */

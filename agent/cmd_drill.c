@@ -31,6 +31,8 @@ int cmd_drill(struct app *app, struct err *err)
 	if (job_open(app, cli_value(app->cli, "store"), "drill", &j, err) < 0 ||
 	    engine_sweep(j->engine, false, NULL, err) < 0 || job_restore(j, &job, err) < 0)
 		return -1;
+	if (job_mark(j, job.backup, "drill", err) < 0)
+		return -1;
 	int rc = drill_run(&job, &r, err);
 	/* Of a drill that failed as well. */
 	if (rc == 0 || err->code != ERR_CANCELLED)

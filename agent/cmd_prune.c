@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
@@ -5,78 +6,158 @@
 #include "agent/format.h"
 #include "agent/job.h"
 #include "stack/engine_promote.h"
+#include "storage/lease.h"
+#include "storage/leftovers.h"
 #include "storage/retention.h"
 
 struct pruning {
 	struct app *app;
 	const char *stack;
 	bool dry;
-	json_t *backups, *leftovers, *stores; /* of the document */
+	json_t *backups, *leftovers, *kept, *stores; /* of the document */
 	size_t failed;
 	struct err first; /* why the first store failed */
 };
 
-/* What the rules say of each backup of the catalog, in its order. */
-static int plan(const struct pruning *p, const struct config_store *store, const struct catalog *c,
-		struct retention_item **ret, struct err *err)
+/* What one store holds, and what becomes of it. */
+struct pruned_store {
+	struct store *store;
+	struct store_lock *lock;
+	struct catalog catalog;
+	struct lease_marks marks;
+	struct retention_item *items; /* in the catalog's order */
+	struct strlist uses;          /* texts of items in use */
+	size_t refused;               /* removals that the store refused */
+	struct err why;               /* the first of them */
+};
+
+static void pruned_store_done(struct pruned_store *s)
 {
-	struct retention_rules rules = {0};
-	if (store->keep != NULL && retention_parse(store->keep, &rules, err) < 0)
-		return err_wrap(err, "[store %s] keep", store->label);
-	CLEANUP(freep)
-	struct retention_item *items = mem_zalloc((c->count + 1) * sizeof *items, "a plan", err);
-	if (items == NULL)
+	free(s->items);
+	strlist_done(&s->uses);
+	lease_marks_done(&s->marks);
+	catalog_done(&s->catalog);
+	store_unlock(s->lock);
+	store_free(s->store);
+}
+
+static const char *reader_of(const struct pruning *p, const struct lease_marks *marks,
+			     const struct backup *b)
+{
+	char name[STORE_NAME_MAX + 1];
+	int len = snprintf(name, sizeof name, "%s-%s", p->stack, b->id);
+	return len > 0 && (size_t)len < sizeof name ? lease_marks_holder(marks, name) : NULL;
+}
+
+static int load_marks(const struct pruning *p, struct store *s, struct lease_marks *ret,
+		      struct err *err)
+{
+	CLEANUP(freep) char *prefix = NULL;
+	if (str_printf(&prefix, err, "%s-", p->stack) < 0)
 		return -1;
-	for (size_t i = 0; i < c->count; i++) {
-		const struct backup *b = &c->items[i];
-		items[i] = (struct retention_item){
-		    .taken_ms = b->taken_ms,
-		    .proof = b->proof,
-		    .pinned = b->pinned,
-		    /* What can't be read may be pinned or proven: a person decides. */
-		    .in_use = b->broken[0] != '\0',
-		    .suspicious = b->suspicious,
-		    .partial = b->partial};
-	}
-	if (retention_plan(&rules, p->app->config->timezone, clock_wall_ms(), items, c->count,
-			   err) < 0)
+	return lease_find_marks(s, prefix, ret, err);
+}
+
+/* Why it is in use; *ret NULL: it is not. */
+static int find_use(const struct pruning *p, struct pruned_store *s, const struct backup *b,
+		    const char **ret, struct err *err)
+{
+	const char *reader = reader_of(p, &s->marks, b);
+	*ret = NULL;
+	if (reader == NULL && b->broken[0] == '\0')
+		return 0;
+	/* What can't be read may be pinned or proven: a person decides. */
+	if (reader == NULL ? strlist_push(&s->uses, "broken: a person decides", err) < 0
+			   : strlist_pushf(&s->uses, err, "being read by %s", reader) < 0)
 		return -1;
-	*ret = items;
-	items = NULL;
+	*ret = s->uses.items[s->uses.count - 1];
 	return 0;
 }
 
-static int apply(struct pruning *p, struct store *s, const struct catalog *c,
-		 const struct retention_item *items, struct err *err)
+/* What the rules say of each backup of the catalog. */
+static int plan(const struct pruning *p, const struct config_store *store, struct pruned_store *s,
+		struct err *err)
 {
+	struct retention_rules rules = {0};
+	const struct catalog *c = &s->catalog;
+	if (store->keep != NULL && retention_parse(store->keep, &rules, err) < 0)
+		return err_wrap(err, "[store %s] keep", store->label);
+	s->items = mem_zalloc((c->count + 1) * sizeof *s->items, "a plan", err);
+	if (s->items == NULL)
+		return -1;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct backup *b = &c->items[i];
-		const char *word = items[i].keep ? "keep" : p->dry ? "would remove" : "removed";
-		if (!items[i].keep && !p->dry && catalog_remove(s, p->stack, b, err) < 0)
-			return err_wrap(err, "backup '%s'", b->id);
-		output_line(p->app->out, "%-12s  %s  %s", word, b->id, items[i].reason);
+		const char *use;
+		if (find_use(p, s, b, &use, err) < 0)
+			return -1;
+		s->items[i] = (struct retention_item){.taken_ms = b->taken_ms,
+						      .proof = b->proof,
+						      .pinned = b->pinned,
+						      .in_use = use != NULL,
+						      .use = use,
+						      .suspicious = b->suspicious,
+						      .partial = b->partial};
+	}
+	return retention_plan(&rules, p->app->config->timezone, clock_wall_ms(), s->items, c->count,
+			      err);
+}
+
+/* A removal that the store refuses stops no other. What is locked there is kept by the user's own
+ * wish; a missing right is a failure, told at the end. */
+static bool is_refusal(const struct err *err)
+{
+	return err->code == ERR_LOCKED || err->code == ERR_DENIED;
+}
+
+static void note_refusal(struct pruned_store *s, const struct err *why)
+{
+	if (why->code == ERR_DENIED && s->refused++ == 0)
+		s->why = *why;
+}
+
+/* Somebody may have begun to read it since the plan was made. */
+static int remove_backup(const struct pruning *p, struct pruned_store *s, const struct backup *b,
+			 struct err *err)
+{
+	CLEANUP(lease_marks_done) struct lease_marks now = {0};
+	if (load_marks(p, s->store, &now, err) < 0)
+		return -1;
+	const char *reader = reader_of(p, &now, b);
+	if (reader != NULL)
+		return err_set(err, ERR_LOCKED, "being read by %s", reader);
+	return catalog_remove(s->store, p->stack, b, err);
+}
+
+static int apply(struct pruning *p, struct pruned_store *s, struct err *err)
+{
+	for (size_t i = 0; i < s->catalog.count; i++) {
+		const struct backup *b = &s->catalog.items[i];
+		struct err why = ERR_INIT;
+		bool keep = s->items[i].keep, locked = false;
+		const char *word = keep ? "keep" : p->dry ? "would remove" : "removed";
+		const char *reason = s->items[i].reason;
+		if (!keep && !p->dry && remove_backup(p, s, b, &why) < 0) {
+			if (!is_refusal(&why)) {
+				*err = why;
+				return err_wrap(err, "backup '%s'", b->id);
+			}
+			note_refusal(s, &why);
+			keep = true;
+			locked = why.code == ERR_LOCKED;
+			word = locked ? "kept" : STYLE_BAD "refused" STYLE_END "     ";
+			reason = why.msg;
+		}
+		output_line(p->app->out, "%-12s  %s  %s", word, b->id, reason);
 		if (json_push(p->backups,
-			      json_pack("{s:s, s:s, s:b, s:s}", "store", store_name(s), "id", b->id,
-					"keep", items[i].keep, "reason", items[i].reason),
+			      json_pack("{s:s, s:s, s:b, s:o}", "store", store_name(s->store), "id",
+					b->id, "keep", keep, "reason", json_text_value(reason)),
 			      err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* Archives whose backup was killed before its commit, and what a killed removal left. */
-static int sweep_orphans(struct pruning *p, struct store *s, struct strlist *swept, struct err *err)
-{
-	CLEANUP(store_objects_done) struct store_objects orphans = {0};
-	if (catalog_orphans(s, p->stack, &orphans, err) < 0)
-		return -1;
-	for (size_t i = 0; i < orphans.count; i++)
-		if ((!p->dry && store_remove(s, orphans.items[i].name, err) < 0) ||
-		    strlist_pushf(swept, err, "'%s', which belongs to no backup",
-				  orphans.items[i].name) < 0)
-			return -1;
-	return 0;
-}
+/* ---- leftovers ---- */
 
 static int tell_swept(struct pruning *p, const struct strlist *swept, struct err *err)
 {
@@ -89,32 +170,77 @@ static int tell_swept(struct pruning *p, const struct strlist *swept, struct err
 	return 0;
 }
 
-static int sweep_store(struct pruning *p, struct store *s, struct err *err)
+/* Archives whose backup was killed before its commit or whose sidecar was lost, and what a killed
+ * removal left. */
+static int sweep_orphans(struct pruning *p, struct pruned_store *s, struct err *err)
+{
+	CLEANUP(leftovers_done) struct leftovers found = {0};
+	bool all = cli_flag(p->app->cli, "orphans");
+	if (leftovers_find(s->store, p->stack, all, &found, err) < 0)
+		return -1;
+	for (size_t i = 0; i < found.count; i++) {
+		const struct leftover *l = &found.items[i];
+		struct err why = ERR_INIT;
+		bool goes = l->goes;
+		const char *kept = l->why;
+		if (goes && !p->dry && store_remove(s->store, l->name, &why) < 0) {
+			if (!is_refusal(&why)) {
+				*err = why;
+				return -1;
+			}
+			note_refusal(s, &why);
+			goes = false;
+			kept = why.msg;
+		}
+		CLEANUP(freep) char *text = NULL;
+		if (str_printf(&text, err, "'%s', which belongs to no backup: %s%s%s", l->name,
+			       l->what, goes ? "" : "; ", goes ? "" : kept) < 0)
+			return -1;
+		output_line(p->app->out, "%s leftover  %s",
+			    !goes    ? "kept"
+			    : p->dry ? "would remove"
+				     : "removed",
+			    text);
+		if (json_push(goes ? p->leftovers : p->kept, json_text_value(text), err) < 0)
+			return -1;
+		if (!goes && l->archive)
+			output_say(p->app->out,
+				   "  `lifeboat adopt %s` makes it a backup again, `lifeboat prune "
+				   "--orphans` removes it",
+				   l->id);
+	}
+	return 0;
+}
+
+static int sweep_store(struct pruning *p, struct pruned_store *s, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist swept = {0};
 	CLEANUP(freep) char *prefix = NULL;
 	if (str_printf(&prefix, err, "%s-", p->stack) < 0 ||
-	    store_sweep(s, prefix, p->dry, &swept, err) < 0 || sweep_orphans(p, s, &swept, err) < 0)
+	    store_sweep(s->store, prefix, p->dry, &swept, err) < 0 ||
+	    lease_sweep(s->store, p->stack, p->dry, &swept, err) < 0 ||
+	    tell_swept(p, &swept, err) < 0)
 		return -1;
-	return tell_swept(p, &swept, err);
+	return sweep_orphans(p, s, err);
 }
 
 static int prune_store(struct pruning *p, const struct config_store *config, struct err *err)
 {
-	CLEANUP(store_freep) struct store *s = NULL;
-	CLEANUP(store_unlockp) struct store_lock *lock = NULL;
-	CLEANUP(catalog_done) struct catalog catalog = {0};
-	CLEANUP(freep) struct retention_item *items = NULL;
-	if (config_store_open(config, &s, err) < 0 ||
-	    (!p->dry && store_lock(s, p->stack, &lock, err) < 0) ||
-	    catalog_load(s, p->stack, &catalog, err) < 0 ||
-	    plan(p, config, &catalog, &items, err) < 0 || apply(p, s, &catalog, items, err) < 0 ||
-	    sweep_store(p, s, err) < 0)
+	CLEANUP(pruned_store_done) struct pruned_store s = {.why = ERR_INIT};
+	if (config_store_open(config, &s.store, err) < 0 ||
+	    (!p->dry && store_lock(s.store, p->stack, &s.lock, err) < 0) ||
+	    catalog_load(s.store, p->stack, &s.catalog, err) < 0 ||
+	    load_marks(p, s.store, &s.marks, err) < 0 || plan(p, config, &s, err) < 0 ||
+	    (s.lock != NULL && store_lock_check(s.lock, err) < 0) || apply(p, &s, err) < 0 ||
+	    sweep_store(p, &s, err) < 0)
 		return -1;
 	if (config->keep == NULL)
 		output_say(p->app->out, "[store %s] has no keep rules: everything stays",
 			   config->label);
-	return 0;
+	if (s.refused == 0)
+		return 0;
+	*err = s.why;
+	return err_wrap(err, "%zu removals were refused; the first", s.refused);
 }
 
 /* One that can't be reached stops no other. */
@@ -186,6 +312,7 @@ int cmd_prune(struct app *app, struct err *err)
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(json_freep) json_t *backups = json_array();
 	CLEANUP(json_freep) json_t *leftovers = json_array();
+	CLEANUP(json_freep) json_t *kept = json_array();
 	CLEANUP(json_freep) json_t *volumes = json_array();
 	CLEANUP(json_freep) json_t *stores = json_array();
 	struct pruning p = {.app = app,
@@ -193,13 +320,15 @@ int cmd_prune(struct app *app, struct err *err)
 			    .dry = cli_flag(app->cli, "dry-run"),
 			    .backups = backups,
 			    .leftovers = leftovers,
+			    .kept = kept,
 			    .stores = stores,
 			    .first = ERR_INIT};
 	if (job_open_storeless(app, NULL, &j, err) < 0 || prune_stores(&p, err) < 0 ||
 	    sweep_engine(&p, j, err) < 0 || prune_volumes(&p, j, volumes, err) < 0 ||
 	    output_json(app->out,
-			json_pack("{s:b, s:O, s:O, s:O, s:O}", "dry_run", p.dry, "stores", stores,
-				  "backups", backups, "leftovers", leftovers, "volumes", volumes),
+			json_pack("{s:b, s:O, s:O, s:O, s:O, s:O}", "dry_run", p.dry, "stores",
+				  stores, "backups", backups, "leftovers", leftovers,
+				  "kept_leftovers", kept, "volumes", volumes),
 			err) < 0)
 		return -1;
 	if (p.failed == 0)

@@ -92,6 +92,8 @@ int cmd_restore(struct app *app, struct err *err)
 		return -1;
 	if (cli_flag(app->cli, "dry-run"))
 		return dry_run(app, &job, err);
+	if (job_mark(j, job.backup, "restore", err) < 0)
+		return -1;
 	if (restore_run(&job, &r, err) < 0)
 		return err_wrap(err, "restore of backup '%s'", job.backup->id);
 	progress_free(j->progress);

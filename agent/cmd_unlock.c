@@ -88,7 +88,8 @@ int cmd_unlock(struct app *app, struct err *err)
 		return err_hint(err, "Its archive is '%s' in %s.", b->archive,
 				store_where(j->store));
 	}
-	if (job_archives(j, b, &ignored, err) < 0 || file_new_open(path, 0600, &file, err) < 0)
+	if (job_archives(j, b, &ignored, err) < 0 || job_mark(j, b, "unlock", err) < 0 ||
+	    file_new_open(path, 0600, &file, err) < 0)
 		return -1;
 	struct unlocking u = {.job = j, .file = file};
 	if (unlock(j, b, &u, err) < 0 || file_new_close_fresh(file, err) < 0)

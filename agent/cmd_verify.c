@@ -26,6 +26,8 @@ static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, 
 	char size[FORMAT_BYTES], took[FORMAT_BYTES];
 	int rc = b->broken[0] != '\0' ? err_set(err, ERR_CORRUPT, "%s", b->broken) : 0;
 	if (rc == 0)
+		rc = job_mark(j, b, "verify", err);
+	if (rc == 0)
 		rc = verify_backup(j, b, &watch, &report, &rebuilt, err);
 	progress_free(j->progress);
 	j->progress = NULL;

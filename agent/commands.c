@@ -127,7 +127,16 @@ static const struct cli_option rollback_options[] = {
     NONE,
 };
 
+static const struct cli_option adopt_options[] = {
+    {.name = "pin", .help = "keep rules never delete it"},
+    STORE_OPTION,
+    NONE,
+};
+
 static const struct cli_option prune_options[] = {
+    {.name = "orphans",
+     .help = "also remove archives without a sidecar that would stay: younger than a day, newer "
+	     "than every backup, or more than there are backups"},
     {.name = "dry-run", .help = "say what would be removed and why; remove nothing"},
     {.name = "volumes",
      .value = "N",
@@ -307,6 +316,18 @@ const struct cli_command cli_commands[] = {
 	 "A store that can't be reached is told and makes the exit status; the others are pruned "
 	 "nevertheless.",
      .options = prune_options},
+    {.name = "adopt",
+     .run = cmd_adopt,
+     .args = "ARCHIVE",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "makes an archive whose sidecar was lost a backup again",
+     .description =
+	 "Without its sidecar an archive is no backup: nothing lists or restores it, and one day "
+	 "prune removes it. This reads the whole archive back, checks every hash, and writes the "
+	 "sidecar again from what the manifest says.\n\n"
+	 "ARCHIVE is the object's name or its id, as check and prune tell them.",
+     .options = adopt_options},
     {.name = "trust",
      .run = cmd_trust,
      .args = "[BACKUP]",

@@ -6,6 +6,7 @@
 
 #include "agent/app.h"
 
+int cmd_adopt(struct app *app, struct err *err) MUST_USE;
 int cmd_backup(struct app *app, struct err *err) MUST_USE;
 int cmd_check(struct app *app, struct err *err) MUST_USE;
 int cmd_copy(struct app *app, struct err *err) MUST_USE;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/log.h"
 #include "agent/config_store.h"
 #include "agent/keys.h"
 #include "stack/redis_url.h"
@@ -87,6 +88,7 @@ void job_free(struct job *j)
 	if (j == NULL)
 		return;
 	progress_free(j->progress);
+	lease_free(j->mark);
 	catalog_done(&j->catalog);
 	strlist_done(&j->only);
 	strlist_done(&j->images);
@@ -266,6 +268,36 @@ int job_archives(struct job *j, const struct backup *b, struct store **ret, stru
 	}
 	*ret = j->archives;
 	return 0;
+}
+
+int job_mark(struct job *j, const struct backup *b, const char *command, struct err *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	struct err why = ERR_INIT;
+	struct store_object there;
+	lease_free(j->mark);
+	j->mark = NULL;
+	const char *stack = j->app->config->stack.name;
+	if (str_printf(&name, err, "%s-%s", stack, b->id) < 0)
+		return -1;
+	/* What killed readers left would else stay until the next prune. */
+	if (lease_sweep(j->store, stack, false, NULL, &why) < 0)
+		err_clear(&why);
+	if (lease_mark(j->store, name, command, &j->mark, &why) < 0) {
+		if (why.code == ERR_CANCELLED) {
+			*err = why;
+			return -1;
+		}
+		log_line(LOG_WARN,
+			 "a prune elsewhere can't know that backup '%s' is being read: %s", b->id,
+			 why.msg);
+	}
+	/* Whoever removed it before it was marked could not see that. */
+	if (store_stat(j->store, b->sidecar, &there, err) == 0)
+		return 0;
+	return err->code == ERR_ABSENT
+		   ? err_set(err, ERR_ABSENT, "backup '%s' has just been removed", b->id)
+		   : -1;
 }
 
 int job_restore(struct job *j, struct restore_job *ret, struct err *err)

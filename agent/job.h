@@ -15,6 +15,7 @@
 #include "restore/restore.h"
 #include "snapshot/backup.h"
 #include "storage/catalog.h"
+#include "storage/lease.h"
 
 struct job {
 	struct app *app;
@@ -39,6 +40,7 @@ struct job {
 	struct backup_volume *volumes;
 	struct restore_check *checks;
 	struct catalog catalog;
+	struct lease *mark; /* of the backup that is being read */
 };
 
 /* `purpose`: "backup", "restore", "drill", or NULL for commands that make nothing. `store_label`
@@ -63,6 +65,9 @@ int job_archives(struct job *j, const struct backup *b, struct store **ret, stru
 int job_only(struct job *j, const char *const **ret, struct err *err) MUST_USE;
 /* Loads the catalog once and finds what `which` names. Borrowed from the job. */
 int job_find(struct job *j, const char *which, const struct backup **ret, struct err *err) MUST_USE;
+/* Tells all hosts that `b` is being read, until another one is or job_free. Where that can't be
+ * written it is a warning. ERR_ABSENT when the backup was removed meanwhile. */
+int job_mark(struct job *j, const struct backup *b, const char *command, struct err *err) MUST_USE;
 /* Fits the progress callbacks of jobs: ctx is the job. */
 void job_progress(void *job, uint64_t done, uint64_t of, const char *what);
 

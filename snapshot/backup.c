@@ -31,6 +31,7 @@ static int begin(struct snapshot *s, const char *id, int64_t now_ms, struct err 
 	    json_put(s->manifest, "stack", json_string(job->stack), err) < 0 ||
 	    json_put(s->manifest, "label",
 		     job->label != NULL ? json_text_value(job->label) : json_null(), err) < 0 ||
+	    json_put(s->manifest, "partial", json_boolean(job->only != NULL), err) < 0 ||
 	    json_put(s->manifest, "lifeboat_version", json_string(LIFEBOAT_VERSION), err) < 0 ||
 	    json_put(s->manifest, "started", json_string(clock_rfc3339(now_ms, text)), err) < 0 ||
 	    json_put(s->manifest, "warnings", json_array(), err) < 0 ||

@@ -428,6 +428,32 @@ int catalog_next_id(struct store *s, const char *stack, int64_t *ret_ms, char ou
 	}
 }
 
+static int remove_objects(struct store *s, const char *stack, const char *id,
+			  enum catalog_name_kind kind, const struct store_objects *objects,
+			  struct err *err)
+{
+	for (size_t i = 0; i < objects->count; i++) {
+		struct catalog_name name;
+		if (catalog_name_parse(stack, objects->items[i].name, &name) && name.kind == kind &&
+		    strcmp(name.id, id) == 0 && store_remove(s, objects->items[i].name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A store that refuses to remove the archive keeps the backup: its sidecar comes back. */
+static void put_back(struct store *s, const char *sidecar, const struct backup *b)
+{
+	CLEANUP(freep) char *text = NULL;
+	struct err ignored = ERR_INIT;
+	if (b->sidecar_json == NULL || json_text(b->sidecar_json, true, &text, &ignored) < 0)
+		return;
+	cancel_hold();
+	if (store_create_bytes(s, sidecar, text, strlen(text), &ignored) < 0)
+		err_clear(&ignored); /* an orphan then, which prune tells */
+	cancel_release();
+}
+
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
 {
 	CLEANUP(store_objects_done) struct store_objects objects = {0};
@@ -437,12 +463,13 @@ int catalog_remove(struct store *s, const char *stack, const struct backup *b, s
 	if (catalog_sidecar_name(stack, b->id, sidecar, err) < 0 ||
 	    list_of(s, stack, &objects, err) < 0 || store_remove(s, sidecar, err) < 0)
 		return err_wrap(err, "removal of '%s'", b->id);
-	for (size_t i = 0; i < objects.count; i++) {
-		struct catalog_name name;
-		if (catalog_name_parse(stack, objects.items[i].name, &name) &&
-		    strcmp(name.id, b->id) == 0 && store_remove(s, objects.items[i].name, err) < 0)
-			return err_wrap(err, "removal of '%s'", b->id);
+	if (remove_objects(s, stack, b->id, CATALOG_NAME_ARCHIVE, &objects, err) < 0) {
+		if (err->code == ERR_LOCKED || err->code == ERR_DENIED)
+			put_back(s, sidecar, b);
+		return err_wrap(err, "removal of '%s'", b->id);
 	}
+	if (remove_objects(s, stack, b->id, CATALOG_NAME_EVIDENCE, &objects, err) < 0)
+		return err_wrap(err, "removal of '%s'", b->id);
 	return 0;
 }
 

@@ -78,13 +78,12 @@ int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, c
 
 /* Deletes a backup: sidecar first, so that a kill in between leaves no backup rather than half of
  * one; then archive and evidence. Pinned ones are refused. Only names made of the stack and the id
- * are touched, whatever a sidecar says. */
+ * are touched, whatever a sidecar says. ERR_LOCKED: the store keeps it for now, and it is a backup
+ * still. */
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
     MUST_USE;
 
-/* Archives and evidence of the stack without a sidecar: what a kill between archive and sidecar, or
- * in the middle of catalog_remove, leaves behind. While a backup runs its archive is one of them:
- * hold the lock before removing any. */
+/* Archives and evidence of the stack without a sidecar. What to do with them: leftovers.h. */
 int catalog_orphans(struct store *s, const char *stack, struct store_objects *ret, struct err *err)
     MUST_USE;
 

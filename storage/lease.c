@@ -342,10 +342,14 @@ static void give_back(struct lease *l)
 	bool ours = false;
 	int rc;
 	cancel_hold();
+	l->self.ended = true;
 	if (l->kind == LEASE_MARK) {
 		rc = store_remove(l->store, l->object, &ignored);
+		/* A bucket that locks everything keeps the mark; as an ended one it says nothing.
+		 */
+		if (rc < 0 && ignored.code == ERR_LOCKED)
+			rc = write_object(l, false, &ignored);
 	} else {
-		l->self.ended = true;
 		rc = is_ours(l, &ours, &h, &ignored);
 		if (rc == 0 && ours)
 			rc = write_object(l, false, &ignored);

@@ -152,6 +152,17 @@ static int is_leftover(struct sweeping *s, const struct store_object *o, const s
 	return look_at(&s->clock, o, &h, ret, err);
 }
 
+/* What the store keeps for now goes another time. */
+static int remove_one(struct sweeping *s, const char *name, bool *ret_gone, struct err *err)
+{
+	struct err why = ERR_INIT;
+	*ret_gone = store_remove(s->clock.store, name, &why) == 0;
+	if (*ret_gone || why.code == ERR_LOCKED)
+		return 0;
+	*err = why;
+	return -1;
+}
+
 static int sweep(struct sweeping *s, const struct store_objects *all, struct err *err)
 {
 	for (size_t i = 0; i < all->count; i++) {
@@ -161,7 +172,7 @@ static int sweep(struct sweeping *s, const struct store_objects *all, struct err
 		if (!lease_name_parse(name, &n) || !is_of_stack(&n, s->stack))
 			continue;
 		if (is_leftover(s, &all->items[i], &n, &leftover, err) < 0 ||
-		    (leftover && !s->dry_run && store_remove(s->clock.store, name, err) < 0) ||
+		    (leftover && !s->dry_run && remove_one(s, name, &leftover, err) < 0) ||
 		    (leftover && s->gone != NULL && strlist_push(s->gone, name, err) < 0))
 			return -1;
 	}

@@ -223,11 +223,11 @@ static void say_bucket(struct entry *e, enum bucket kind)
 
 static void say_why(const struct plan *p, struct entry *e)
 {
-	static const struct {
+	const struct {
 		unsigned bit;
 		const char *text;
 	} plain[] = {{WHY_PINNED, "pinned"},
-		     {WHY_IN_USE, "in use"},
+		     {WHY_IN_USE, e->item->use != NULL ? e->item->use : "in use"},
 		     {WHY_NEWEST, "newest"},
 		     {WHY_NEWEST_PROVEN, "newest proven"}};
 	char what[64];

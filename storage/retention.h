@@ -35,11 +35,12 @@ struct retention_item {
 	int64_t taken_ms;
 	enum proof proof;
 	bool pinned, suspicious, in_use;
-	bool partial; /* of a part of the stack: takes no place of a whole one */
+	bool partial;    /* of a part of the stack: takes no place of a whole one */
+	const char *use; /* what `reason` says of one in use; NULL: "in use". Borrowed */
 	/* filled by retention_plan */
 	bool keep;
 	/* All that keep it: "last 3, daily 2026-11-22", "newest proven"; else "no rule keeps it" */
-	char reason[96];
+	char reason[256];
 };
 /* Fills keep and reason of every item. `zone`: an IANA name ("Europe/Berlin"), NULL for UTC. Items
  * in any order. */

@@ -81,7 +81,7 @@ class Killed(StackCase):
         orphans = [n for n in self.stack.store_files() if n.endswith(".tar.zst")
                    and n[:-len(".tar.zst")] + ".json" not in self.stack.store_files()]
         if orphans:
-            self.stack.lifeboat("prune", expect=0)
+            self.stack.lifeboat("prune", "--orphans", expect=0)
             names = self.stack.store_files()
             self.assertEqual([n for n in orphans if n in names], [], "archives without a sidecar are never removed")
 

@@ -80,9 +80,9 @@ class StackCase(unittest.TestCase):
         self.assertEqual(self.without_ages(self.visible()), self.without_ages(listed))
 
     def is_leftover(self, name):
-        """Hidden, or an archive without its sidecar: neither is ever shown as a backup."""
+        """Hidden, a reader's mark, or an archive without its sidecar: none is ever shown as a backup."""
         base = os.path.basename(name)
-        return base.startswith(".") or (".tar.zst" in base
+        return base.startswith(".") or ".mark-" in base or (".tar.zst" in base
                                         and not (self.stack.store / (base.split(".")[0] + ".json")).exists())
 
     @staticmethod

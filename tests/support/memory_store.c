@@ -20,6 +20,7 @@ struct object {
 struct memory_store {
 	pthread_mutex_t mutex; /* of the objects */
 	int64_t now_ms;
+	atomic_uint spare[MEMORY_CALLS];  /* calls before those that fail */
 	atomic_uint refuse[MEMORY_CALLS]; /* how many of the next calls fail */
 	atomic_uint calls[MEMORY_CALLS];
 	enum err_code refuse_code;
@@ -105,6 +106,13 @@ void memory_store_refuse(struct memory_store *m, enum memory_call call, unsigned
 	atomic_store(&m->refuse[call], times);
 }
 
+void memory_store_refuse_later(struct memory_store *m, enum memory_call call, unsigned after,
+			       enum err_code code)
+{
+	memory_store_refuse(m, call, 1, code, false);
+	atomic_store(&m->spare[call], after);
+}
+
 void memory_store_weak_create(struct memory_store *m)
 {
 	m->weak_create = true;
@@ -134,8 +142,10 @@ static int broken(const struct memory_store *m, struct err *err)
 static int called(struct memory_store *m, enum memory_call call, struct err *err)
 {
 	atomic_fetch_add(&m->calls[call], 1);
-	unsigned left = atomic_load(&m->refuse[call]);
-	if (left == 0)
+	unsigned left = atomic_load(&m->refuse[call]), spare = atomic_load(&m->spare[call]);
+	if (spare > 0)
+		atomic_store(&m->spare[call], spare - 1);
+	if (left == 0 || spare > 0)
 		return 0;
 	atomic_store(&m->refuse[call], left - 1);
 	return broken(m, err);

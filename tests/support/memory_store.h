@@ -49,6 +49,9 @@ enum memory_call { MEMORY_PUT, MEMORY_GET, MEMORY_STAT, MEMORY_LIST, MEMORY_REMO
 /* The next `times` calls fail with `code` "the store in memory refuses". */
 void memory_store_refuse(struct memory_store *m, enum memory_call call, unsigned times,
 			 enum err_code code, bool retryable);
+/* The call after the next `after` fails. */
+void memory_store_refuse_later(struct memory_store *m, enum memory_call call, unsigned after,
+			       enum err_code code);
 /* From now on store_create replaces what is there, as where a store knows no condition. */
 void memory_store_weak_create(struct memory_store *m);
 unsigned memory_store_calls(const struct memory_store *m, enum memory_call call);
