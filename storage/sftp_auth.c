@@ -62,6 +62,13 @@ static int unreadable(struct sftp *c, struct err *err)
 			s->key_file);
 }
 
+/* Did the connection fail? Of a key that it can't read libssh2 says all kinds of things. */
+static bool broke(int rc)
+{
+	return rc == LIBSSH2_ERROR_SOCKET_DISCONNECT || rc == LIBSSH2_ERROR_SOCKET_SEND ||
+	       rc == LIBSSH2_ERROR_SOCKET_RECV || rc == LIBSSH2_ERROR_ALLOC;
+}
+
 static int with_file(struct sftp *c, struct err *err)
 {
 	const struct sftp_site *s = c->site;
@@ -84,10 +91,8 @@ static int with_file(struct sftp *c, struct err *err)
 	else if (rc == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
 		 rc == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
 		rc = refused(c, &key, err);
-	else if (rc == LIBSSH2_ERROR_FILE)
-		rc = unreadable(c, err);
 	else if (rc < 0)
-		rc = sftp_failed(c, rc, err, "user '%s'", s->user);
+		rc = broke(rc) ? sftp_failed(c, rc, err, "user '%s'", s->user) : unreadable(c, err);
 	if (key.data != NULL)
 		explicit_bzero(key.data, key.cap);
 	buf_done(&key);
@@ -115,9 +120,8 @@ static int with_each(struct sftp *c, LIBSSH2_AGENT *agent, struct err *err)
 				return -1;
 		if (rc == 0)
 			return 0;
-		if (rc == LIBSSH2_ERROR_SOCKET_DISCONNECT || rc == LIBSSH2_ERROR_SOCKET_SEND ||
-		    rc == LIBSSH2_ERROR_SOCKET_RECV)
-			break;
+		if (broke(rc))
+			return sftp_failed(c, rc, err, "user '%s'", s->user);
 		tried++;
 	}
 	err_set(err, ERR_DENIED, "%s: refuses all %u keys of the agent for user '%s'", s->server,

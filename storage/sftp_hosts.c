@@ -67,25 +67,48 @@ static void read_lines(struct sftp_hosts *h)
 	}
 }
 
-/* A server is to show the key that is known, of the several that it has. */
+/* Appends the names of a type that this libssh2 has: of others it has no list without copying one
+ * piece of memory over itself. */
+static int add_methods(struct buf *methods, const char *names, const char **has, int count,
+		       struct err *err)
+{
+	while (*names != '\0') {
+		size_t len = strcspn(names, ",");
+		for (int i = 0; i < count; i++)
+			if (strlen(has[i]) == len && strncmp(has[i], names, len) == 0 &&
+			    buf_printf(methods, err, "%s%s", methods->len > 0 ? "," : "", has[i]) <
+				0)
+				return -1;
+		names += len + (names[len] == ',');
+	}
+	return 0;
+}
+
+/* A server is to show the key that is known, of the several that it has. One that is not known is
+ * shown as the user would best know it. */
 static int prefer_known_types(struct sftp_hosts *h, struct err *err)
 {
 	CLEANUP(buf_done) struct buf methods;
+	LIBSSH2_SESSION *ssh = h->c->ssh;
+	const char **has = NULL;
+	bool knows[TYPES], knows_any = false;
+	int rc = 0, count = libssh2_session_supported_algs(ssh, LIBSSH2_METHOD_HOSTKEY, &has);
 	buf_init(&methods, 1024);
 	for (size_t i = 0; i < TYPES; i++) {
-		if (!knows_type(h, types[i].known))
-			continue;
-		h->only_rsa = i == TYPE_RSA && methods.len == 0;
-		if (buf_printf(&methods, err, "%s%s", methods.len > 0 ? "," : "", types[i].method) <
-		    0)
-			return -1;
+		knows[i] = knows_type(h, types[i].known);
+		h->only_rsa = knows[i] && i == TYPE_RSA && !knows_any;
+		knows_any |= knows[i];
 	}
-	/* One that is not known is shown as the user would best know it. */
-	for (size_t i = 0; i < TYPES && methods.len == 0; i++)
-		if (buf_printf(&methods, err, "%s%s", i > 0 ? "," : "", types[i].method) < 0)
-			return -1;
-	int rc = libssh2_session_method_pref(h->c->ssh, LIBSSH2_METHOD_HOSTKEY, buf_text(&methods));
-	return rc == LIBSSH2_ERROR_ALLOC ? err_nomem(err, "host keys") : 0;
+	for (size_t i = 0; rc == 0 && i < TYPES; i++)
+		if (knows[i] || !knows_any)
+			rc = add_methods(&methods, types[i].method, has, count, err);
+	if (count > 0)
+		libssh2_free(ssh, has);
+	if (rc == 0 && methods.len > 0 &&
+	    libssh2_session_method_pref(ssh, LIBSSH2_METHOD_HOSTKEY, buf_text(&methods)) ==
+		LIBSSH2_ERROR_ALLOC)
+		return err_nomem(err, "host keys");
+	return rc;
 }
 
 int sftp_hosts_open(struct sftp *c, struct sftp_hosts **ret, struct err *err)

@@ -51,7 +51,7 @@ static int read_parts(CURLU *url, struct store_url *u, uint16_t default_port, st
 	    take_part(url, CURLUPART_PORT, 0, &port, err) < 0 ||
 	    take_part(url, CURLUPART_PATH, CURLU_URLDECODE, &u->path, err) < 0)
 		return -1;
-	if (u->host == NULL || u->host[0] == '\0')
+	if (u->host == NULL)
 		return err_set(err, ERR_CONFIG, "its url names no host");
 	u->port = port != NULL ? (uint16_t)strtoul(port, NULL, 10) : default_port;
 	if (u->path == NULL && str_dup("/", &u->path, err) < 0)
@@ -68,6 +68,12 @@ int store_url_parse(const char *url, uint16_t default_port, struct store_url *re
 	CLEANUP(store_url_done) struct store_url u = {0};
 	if (parsed == NULL)
 		return err_nomem(err, "a url");
+	/* libcurl would take the folder for the host. */
+	const char *host = strstr(url, "://");
+	if (host == NULL || host[3] == '/' || host[3] == '\0') {
+		err_set(err, ERR_CONFIG, "its url names no host");
+		return err_hint(err, "scheme://[user@]host[:port]/folder");
+	}
 	CURLUcode rc =
 	    curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME | CURLU_PATH_AS_IS);
 	if (rc == CURLUE_OUT_OF_MEMORY)
