@@ -49,11 +49,12 @@ static const char *reader_of(const struct pruning *p, const struct lease_marks *
 	return len > 0 && (size_t)len < sizeof name ? lease_marks_holder(marks, name) : NULL;
 }
 
-static int load_marks(const struct pruning *p, struct store *s, struct lease_marks *ret,
-		      struct err *err)
+/* Of one backup, or of all. */
+static int load_marks(const struct pruning *p, struct store *s, const char *id,
+		      struct lease_marks *ret, struct err *err)
 {
 	CLEANUP(freep) char *prefix = NULL;
-	if (str_printf(&prefix, err, "%s-", p->stack) < 0)
+	if (str_printf(&prefix, err, "%s-%s", p->stack, id) < 0)
 		return -1;
 	return lease_find_marks(s, prefix, ret, err);
 }
@@ -120,7 +121,7 @@ static int remove_backup(const struct pruning *p, struct pruned_store *s, const 
 			 struct err *err)
 {
 	CLEANUP(lease_marks_done) struct lease_marks now = {0};
-	if (load_marks(p, s->store, &now, err) < 0)
+	if (load_marks(p, s->store, b->id, &now, err) < 0)
 		return -1;
 	const char *reader = reader_of(p, &now, b);
 	if (reader != NULL)
@@ -230,7 +231,7 @@ static int prune_store(struct pruning *p, const struct config_store *config, str
 	if (config_store_open(config, &s.store, err) < 0 ||
 	    (!p->dry && store_lock(s.store, p->stack, &s.lock, err) < 0) ||
 	    catalog_load(s.store, p->stack, &s.catalog, err) < 0 ||
-	    load_marks(p, s.store, &s.marks, err) < 0 || plan(p, config, &s, err) < 0 ||
+	    load_marks(p, s.store, "", &s.marks, err) < 0 || plan(p, config, &s, err) < 0 ||
 	    (s.lock != NULL && store_lock_check(s.lock, err) < 0) || apply(p, &s, err) < 0 ||
 	    sweep_store(p, &s, err) < 0)
 		return -1;

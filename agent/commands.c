@@ -337,7 +337,8 @@ const struct cli_command cli_commands[] = {
      .description =
 	 "A backup that is much smaller than those before it is suspicious: it is kept, told, and "
 	 "takes no other's place in keep rules. Where it is right, because data was deleted on "
-	 "purpose, say so: it then counts as any other, and what is normal begins with it.",
+	 "purpose, say so: it then counts as any other, and what is normal begins with it. That "
+	 "is noted in every store that has it, or in that of --store alone.",
      .options = store_options},
     {.name = "keygen",
      .run = cmd_keygen,
