@@ -79,6 +79,8 @@ void webdav_free(struct webdav *d)
 
 /* ---- asking ---- */
 
+static const char no_tls[] = "Does the server want TLS there, and so davs://?";
+
 int webdav_url(const struct webdav *d, const char *name, char **ret, struct err *err)
 {
 	return str_printf(ret, err, "%s%s/%s", d->base, d->path, name);
@@ -92,7 +94,7 @@ int webdav_failed(const struct webdav *d, struct err *err)
 			 "A certificate of your own authority is named as ca_file, with that of "
 			 "the authority.");
 	else if (err->code == ERR_CORRUPT && strncmp(d->base, "https", 5) != 0)
-		err_hint(err, "Does the server want TLS there, and so davs://?");
+		err_hint(err, "%s", no_tls);
 	return -1;
 }
 
@@ -181,6 +183,10 @@ int webdav_refused(const struct webdav *d, const struct http_response *answer, s
 	err_set_message(err, server ? ERR_UNREACHABLE : ERR_FAILED, "%s: HTTP status %ld", what,
 			status);
 	err->retryable = server;
+	if (server)
+		err_hint(err, "The server's own log says why.");
+	if (status == 400 && strncmp(d->base, "https", 5) != 0)
+		err_hint(err, "%s", no_tls);
 	return -1;
 }
 
