@@ -271,6 +271,31 @@ static void other_calls__plain_objects_pass_and_writing_is_refused(void **state)
 	close_stores(&c);
 }
 
+static void range__of_a_store_that_fails_at_every_read__is_an_error(void **state)
+{
+	(void)state;
+	struct case_stores c;
+	unsigned n = 1;
+	int rc;
+	open_stores(&c, LARGE);
+	do {
+		struct err err = ERR_INIT;
+		struct store *plain;
+		CLEANUP(buf_done) struct buf got;
+		assert_int_equal(store_decrypting(c.inner, &ours.i, &plain, &err), 0);
+		memory_store_fail_read(c.m, n);
+		rc = read_range(plain, 0, UINT64_MAX, &got, &err);
+		memory_store_fail_read(c.m, 0);
+		if (rc < 0)
+			assert_int_equal(err.code, ERR_IO);
+		else
+			assert_int_equal(got.len, LARGE);
+		store_free(plain);
+	} while (rc < 0 && ++n < 100);
+	assert_in_range(n, 3, 99);
+	close_stores(&c);
+}
+
 static void digesting__ranges_in_any_order__are_in_the_digest(void **state)
 {
 	(void)state;
@@ -318,6 +343,7 @@ int main(void)
 	    cmocka_unit_test(object__for_others__is_denied),
 	    cmocka_unit_test(object__with_a_long_header__is_opened),
 	    cmocka_unit_test(other_calls__plain_objects_pass_and_writing_is_refused),
+	    cmocka_unit_test(range__of_a_store_that_fails_at_every_read__is_an_error),
 	    cmocka_unit_test(digesting__ranges_in_any_order__are_in_the_digest),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
