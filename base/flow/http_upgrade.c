@@ -198,10 +198,11 @@ static int open_pipe(struct http *h, const struct http_request *q, const char *n
 	if (http_exchange_new(h, q, HTTP_UPLOAD_CONNECT, 0, &p->x, err) < 0)
 		return -1;
 	if (name != NULL) {
-		CLEANUP(freep) char *before = p->x->name;
-		p->x->name = NULL;
-		if (str_dup(name, &p->x->name, err) < 0)
+		char *own;
+		if (str_dup(name, &own, err) < 0)
 			return -1;
+		free(p->x->name);
+		p->x->name = own;
 	}
 	while (!p->x->done)
 		if (http_exchange_step(p->x, err) < 0)
