@@ -3,6 +3,7 @@
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "agent/verified_text.h"
 
 static const char *proof_styled(const struct backup *b)
 {
@@ -24,7 +25,7 @@ static const char *proof_styled(const struct backup *b)
 static int add_row(struct table *t, const struct backup *b, struct err *err)
 {
 	char when[FORMAT_BYTES], age[FORMAT_BYTES], size[FORMAT_BYTES], rows[FORMAT_BYTES],
-	    keys[FORMAT_BYTES];
+	    keys[FORMAT_BYTES], verified[FORMAT_BYTES];
 	const json_t *counts = json_object_get(b->sidecar_json, "counts");
 	const char *label =
 	    b->broken[0] != '\0' ? b->broken : json_str_or(b->sidecar_json, "label", "");
@@ -41,6 +42,7 @@ static int add_row(struct table *t, const struct backup *b, struct err *err)
 				     format_count(json_u64_or(counts, "rows", 0), rows),
 				     format_count(json_u64_or(counts, "redis_keys", 0), keys),
 				     proof_styled(b),
+				     verified_text(b, verified),
 				     note};
 	return table_add(t, cells, err);
 }
@@ -55,6 +57,8 @@ static int backup_json(const struct backup *b, json_t **ret, struct err *err)
 		0 ||
 	    json_put(j, "drills", json_integer((json_int_t)json_array_size(b->evidence)), err) < 0)
 		return -1;
+	if (verified_json(b, j, err) < 0)
+		return -1;
 	*ret = j;
 	j = NULL;
 	return 0;
@@ -63,8 +67,9 @@ static int backup_json(const struct backup *b, json_t **ret, struct err *err)
 int cmd_list(struct app *app, struct err *err)
 {
 	static const struct table_column columns[] = {
-	    {"BACKUP", false}, {"TAKEN", false}, {"AGE", false},   {"SIZE", true},
-	    {"ROWS", true},    {"KEYS", true},   {"PROOF", false}, {"NOTE", false}};
+	    {"BACKUP", false}, {"TAKEN", false},    {"AGE", false},
+	    {"SIZE", true},    {"ROWS", true},      {"KEYS", true},
+	    {"PROOF", false},  {"VERIFIED", false}, {"NOTE", false}};
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(table_freep) struct table *t = NULL;
 	CLEANUP(json_freep) json_t *doc = json_array();

@@ -91,13 +91,15 @@ static int plan(const struct pruning *p, const struct config_store *store, struc
 		const char *use;
 		if (find_use(p, s, b, &use, err) < 0)
 			return -1;
-		s->items[i] = (struct retention_item){.taken_ms = b->taken_ms,
-						      .proof = b->proof,
-						      .pinned = b->pinned,
-						      .in_use = use != NULL,
-						      .use = use,
-						      .suspicious = b->suspicious,
-						      .partial = b->partial};
+		s->items[i] =
+		    (struct retention_item){.taken_ms = b->taken_ms,
+					    /* An archive with damage proves nothing any more. */
+					    .proof = b->damaged ? PROOF_FAILED : b->proof,
+					    .pinned = b->pinned,
+					    .in_use = use != NULL,
+					    .use = use,
+					    .suspicious = b->suspicious,
+					    .partial = b->partial};
 	}
 	return retention_plan(&rules, p->app->config->timezone, clock_wall_ms(), s->items, c->count,
 			      err);

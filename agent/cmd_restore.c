@@ -79,6 +79,17 @@ static int check_options(struct app *app, struct restore_job *r, struct err *err
 	return 0;
 }
 
+/* Where it lies, and what may still be had of it. */
+static void say_damaged(const struct restore_job *r, struct err *err)
+{
+	err_wrap(err, "in store '%s'", store_name(r->store));
+	if (err->hint[0] == '\0')
+		err_hint(err,
+			 "`lifeboat verify %s` lists what of it is intact and can be restored by "
+			 "itself.",
+			 r->backup->id);
+}
+
 int cmd_restore(struct app *app, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
@@ -94,8 +105,17 @@ int cmd_restore(struct app *app, struct err *err)
 		return dry_run(app, &job, err);
 	if (job_mark(j, job.backup, "restore", err) < 0)
 		return -1;
-	if (restore_run(&job, &r, err) < 0)
+	if (job.backup->damaged)
+		output_line(app->out,
+			    STYLE_WARN "warning" STYLE_END
+				       ": a verify found damage in this backup; `lifeboat show %s` "
+				       "tells when",
+			    job.backup->id);
+	if (restore_run(&job, &r, err) < 0) {
+		if (err->code == ERR_CORRUPT)
+			say_damaged(&job, err);
 		return err_wrap(err, "restore of backup '%s'", job.backup->id);
+	}
 	progress_free(j->progress);
 	j->progress = NULL;
 	output_line(app->out, "backup " STYLE_BOLD "%s" STYLE_END " restored in %s%s",

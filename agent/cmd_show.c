@@ -4,6 +4,7 @@
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "agent/verified_text.h"
 #include "storage/archive/reader.h"
 
 static int show_tables(struct app *app, const json_t *db, struct err *err)
@@ -104,6 +105,31 @@ static void show_rest(struct app *app, const json_t *components)
 	}
 }
 
+static void show_verdicts(struct app *app, const struct backup *b)
+{
+	char verified[FORMAT_BYTES];
+	size_t i;
+	json_t *item;
+	output_line(app->out, "verified: %s", verified_text(b, verified));
+	json_array_foreach(b->verdicts, i, item)
+	{
+		char share[32] = "", took[FORMAT_BYTES];
+		const json_t *part = json_object_get(item, "share");
+		if (part != NULL)
+			snprintf(share, sizeof share, " of %.4g %%", json_number_value(part) * 100);
+		if (json_object_get(item, "broken") != NULL)
+			output_line(app->out, "  '%s' can't be read: %s",
+				    json_str_or(item, "object", "?"),
+				    json_str_or(item, "broken", "?"));
+		else
+			output_line(
+			    app->out, "  verify of %s (%s%s): %s, in %s",
+			    json_str_or(item, "started", "?"), json_str_or(item, "kind", "?"),
+			    share, json_str_or(item, "outcome", "?"),
+			    format_duration((int64_t)json_u64_or(item, "duration_ms", 0), took));
+	}
+}
+
 static void show_head(struct app *app, const struct backup *b, const json_t *manifest)
 {
 	char size[FORMAT_BYTES], age[FORMAT_BYTES], when[FORMAT_BYTES];
@@ -134,6 +160,7 @@ static void show_head(struct app *app, const struct backup *b, const json_t *man
 			    json_str_or(item, "started", "?"), json_str_or(item, "outcome", "?"),
 			    format_duration((int64_t)json_u64_or(item, "restore_ms", 0), took));
 	}
+	show_verdicts(app, b);
 	json_array_foreach(json_object_get(manifest, "warnings"), i, item)
 	{
 		output_line(app->out, STYLE_WARN "warning" STYLE_END ": %s",
@@ -166,7 +193,13 @@ int cmd_show(struct app *app, struct err *err)
 	/* Where each frame lies is of use to readers of the file only. */
 	json_t *doc = json_copy((json_t *)(uintptr_t)manifest);
 	json_object_del(doc, "frames");
-	json_t *all = json_pack("{s:o, s:O, s:O, s:s}", "manifest", doc, "sidecar", b->sidecar_json,
-				"drills", b->evidence, "proof", proof_name(b->proof));
+	json_t *all =
+	    json_pack("{s:o, s:O, s:O, s:O, s:s, s:I}", "manifest", doc, "sidecar", b->sidecar_json,
+		      "drills", b->evidence, "verifies", b->verdicts, "proof", proof_name(b->proof),
+		      "fetched_bytes", (json_int_t)reader_fetched_bytes(r));
+	if (all != NULL && verified_json(b, all, err) < 0) {
+		json_decref(all);
+		return -1;
+	}
 	return output_json(app->out, all, err);
 }

@@ -6,28 +6,36 @@
 #include "agent/copies.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "agent/verified_text.h"
 
+/* NULL when memory is short. */
 static json_t *brief(const struct backup *b)
 {
 	char text[CLOCK_TEXT_BYTES];
+	struct err ignored = ERR_INIT;
 	if (b == NULL)
 		return json_null();
-	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "id", b->id, "taken",
-			 clock_rfc3339(b->taken_ms, text), "age_ms",
-			 (json_int_t)(clock_wall_ms() - b->taken_ms), "bytes",
-			 (json_int_t)b->stored_bytes, "proof", proof_name(b->proof));
+	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:s}", "id", b->id, "taken",
+			      clock_rfc3339(b->taken_ms, text), "age_ms",
+			      (json_int_t)(clock_wall_ms() - b->taken_ms), "bytes",
+			      (json_int_t)b->stored_bytes, "proof", proof_name(b->proof));
+	if (j != NULL && verified_json(b, j, &ignored) == 0)
+		return j;
+	json_decref(j);
+	return NULL;
 }
 
 static void say_backup(struct app *app, const char *what, const struct backup *b)
 {
-	char age[FORMAT_BYTES], size[FORMAT_BYTES];
+	char age[FORMAT_BYTES], size[FORMAT_BYTES], verified[FORMAT_BYTES];
 	if (b == NULL)
 		output_line(app->out, "%s: " STYLE_BAD "none" STYLE_END, what);
 	else
-		output_line(app->out, "%s: %s, taken %s, %s, proof: %s", what, b->id,
+		output_line(app->out, "%s: %s, taken %s, %s, proof: %s, verified: %s", what, b->id,
 			    format_age(clock_wall_ms() - b->taken_ms, age),
 			    format_size(b->stored_bytes, size),
-			    b->proof == PROOF_NONE ? "not tried" : proof_name(b->proof));
+			    b->proof == PROOF_NONE ? "not tried" : proof_name(b->proof),
+			    verified_text(b, verified));
 }
 
 /* What one store lacks of the others' is told, and counted. */
@@ -95,7 +103,7 @@ int cmd_status(struct app *app, struct err *err)
 		if (b->partial)
 			continue;
 		newest = newest != NULL ? newest : b;
-		proven = proven == NULL && b->proof == PROOF_PASSED ? b : proven;
+		proven = proven == NULL && b->proof == PROOF_PASSED && !b->damaged ? b : proven;
 	}
 	output_line(app->out, "stack '%s' in store '%s' (%s)", app->config->stack.name,
 		    j->store_config->label, store_where(j->store));
@@ -113,6 +121,13 @@ int cmd_status(struct app *app, struct err *err)
 		return -1;
 	if (newest == NULL)
 		return err_set(err, ERR_FAILED, "there is no backup");
+	if (newest->damaged) {
+		err_set(err, ERR_FAILED, "a verify found damage in the newest backup");
+		return err_hint(err,
+				"`lifeboat show %s` tells when, `lifeboat verify %s` what is "
+				"intact.",
+				newest->id, newest->id);
+	}
 	if (newest->proof == PROOF_FAILED)
 		return err_set(err, ERR_FAILED, "the newest backup failed its drill");
 	if (lag.code != ERR_NONE) {

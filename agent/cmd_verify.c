@@ -1,59 +1,213 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/verify.h"
 
-struct watching {
-	struct job *job;
-	const char *id;
-};
+#define MILLION 1e6
 
-static void seen(void *ctx, uint64_t done, uint64_t of)
+/* ---- saying it ---- */
+
+static void say_sound(struct verifying *v, int64_t ms)
 {
-	struct watching *w = ctx;
-	job_progress(w->job, done, of, w->id);
+	struct output *out = v->job->app->out;
+	const struct reader_report *r = &v->report;
+	char size[FORMAT_BYTES], all[FORMAT_BYTES], took[FORMAT_BYTES];
+	format_size(r->stored_bytes, size);
+	format_duration(ms, took);
+	if (v->kind == VERDICT_SAMPLE)
+		output_line(out,
+			    "%s  " STYLE_GOOD "sample sound" STYLE_END
+			    "  %s of %s looked at in %s: %llu frames, seed %llu; the rest was not "
+			    "looked at",
+			    v->backup->id, size, format_size(v->backup->stored_bytes, all), took,
+			    (unsigned long long)r->frames, (unsigned long long)v->seed);
+	else
+		output_line(out,
+			    "%s  " STYLE_GOOD "intact" STYLE_END
+			    "  %s read back in %s: %llu frames, %llu streams and %llu members, "
+			    "every hash right",
+			    v->backup->id, size, took, (unsigned long long)r->frames,
+			    (unsigned long long)r->streams, (unsigned long long)r->members);
 }
 
-/* One backup, read back as a whole. *ret_json says how it went also when it went badly. */
-static int verify_one(struct job *j, const struct backup *b, json_t **ret_json, struct err *err)
+/* A failure, or what could not be verified. */
+static const char *outcome_of(const struct err *why)
 {
-	struct reader_report report = {0};
-	bool rebuilt = false;
-	struct watching w = {.job = j, .id = b->id};
-	const struct reader_watch watch = {.progress = seen, .ctx = &w};
-	int64_t began = clock_monotonic_ms();
-	char size[FORMAT_BYTES], took[FORMAT_BYTES];
-	int rc = b->broken[0] != '\0' ? err_set(err, ERR_CORRUPT, "%s", b->broken) : 0;
-	if (rc == 0)
-		rc = job_mark(j, b, "verify", err);
-	if (rc == 0)
-		rc = verify_backup(j, b, &watch, &report, &rebuilt, err);
+	return proof_name(why->code == ERR_NONE         ? PROOF_PASSED
+			  : why->code == ERR_UNVERIFIED ? PROOF_UNVERIFIED
+							: PROOF_FAILED);
+}
+
+static void say_failed(struct verifying *v, const struct err *why)
+{
+	struct output *out = v->job->app->out;
+	output_line(out, "%s  %s%s" STYLE_END "  %s", v->backup->id,
+		    why->code == ERR_UNVERIFIED ? STYLE_WARN : STYLE_BAD, outcome_of(why),
+		    why->msg);
+	if (v->kind == VERDICT_SAMPLE)
+		output_line(out, "  found by a sample, seed %llu", (unsigned long long)v->seed);
+	if (v->damage != NULL)
+		damage_say(v->damage, out, v->kind == VERDICT_WHOLE);
+}
+
+static int result_json(const struct verifying *v, const struct err *why, int64_t ms, json_t **ret,
+		       struct err *err)
+{
+	bool failed = why->code != ERR_NONE;
+	json_t *intact = NULL;
+	CLEANUP(json_freep)
+	json_t *j = json_pack("{s:s, s:s, s:s, s:o?, s:I, s:I, s:I, s:I}", "id", v->backup->id,
+			      "kind", verdict_kind_name(v->kind), "outcome", outcome_of(why),
+			      "error", failed ? json_text_value(why->msg) : NULL, "stored_bytes",
+			      (json_int_t)v->report.stored_bytes, "raw_bytes",
+			      (json_int_t)v->report.raw_bytes, "frames",
+			      (json_int_t)v->report.frames, "duration_ms", (json_int_t)ms);
+	if (j == NULL)
+		return err_nomem(err, "JSON");
+	if (v->kind == VERDICT_SAMPLE &&
+	    (json_put(j, "share", json_real(v->share_ppm / MILLION), err) < 0 ||
+	     json_put(j, "seed", json_integer((json_int_t)v->seed), err) < 0))
+		return -1;
+	if (failed && v->damage != NULL &&
+	    (json_put(j, "damaged", json_deep_copy(damage_damaged(v->damage)), err) < 0 ||
+	     json_put(j, "damaged_not_listed",
+		      json_integer((json_int_t)damage_not_listed(v->damage)), err) < 0))
+		return -1;
+	if (failed && v->damage != NULL && v->kind == VERDICT_WHOLE &&
+	    (damage_intact(v->damage, &intact, err) < 0 || json_put(j, "intact", intact, err) < 0))
+		return -1;
+	*ret = j;
+	j = NULL;
+	return 0;
+}
+
+/* ---- keeping it ---- */
+
+/* Damage is a verdict; a store that did not answer is none. */
+static bool is_verdict(const struct verifying *v, const struct err *why)
+{
+	return why->code == ERR_NONE || why->code == ERR_CORRUPT || why->code == ERR_LIMIT ||
+	       (why->code == ERR_UNVERIFIED && v->kind == VERDICT_STORED);
+}
+
+/* Kept beside the archive. Where that can't be done the verdict is still true. */
+static void keep(const struct verifying *v, const struct err *why, int64_t began_ms, int64_t ms)
+{
+	struct err failed = ERR_INIT;
+	const struct verdict verdict = {.stack = v->job->app->config->stack.name,
+					.kind = v->kind,
+					.outcome = why->code == ERR_NONE         ? PROOF_PASSED
+						   : why->code == ERR_UNVERIFIED ? PROOF_UNVERIFIED
+										 : PROOF_FAILED,
+					.started_ms = began_ms,
+					.finished_ms = clock_wall_ms(),
+					.duration_ms = ms,
+					.share_ppm = v->share_ppm,
+					.seed = v->seed,
+					.checked_bytes = v->report.stored_bytes,
+					.error = why->code == ERR_NONE ? NULL : why->msg,
+					.damaged =
+					    v->damage != NULL ? damage_damaged(v->damage) : NULL};
+	if (v->backup->broken[0] == '\0' && is_verdict(v, why) &&
+	    verdict_keep(v->job->store, v->backup, &verdict, &failed) < 0)
+		output_line(v->job->app->out,
+			    STYLE_WARN "warning" STYLE_END ": the verdict could not be kept: %s",
+			    failed.msg);
+}
+
+static void hint(const struct verifying *v, struct err *err)
+{
+	const char *database = v->damage != NULL && v->kind == VERDICT_WHOLE
+				   ? damage_intact_database(v->damage)
+				   : NULL;
+	if (err->code != ERR_CORRUPT || err->hint[0] != '\0')
+		return;
+	if (database != NULL)
+		err_hint(err,
+			 "What is intact can be restored from it, as with `lifeboat restore %s "
+			 "--database %s`; `lifeboat list` shows other backups.",
+			 v->backup->id, database);
+	else
+		err_hint(err, "`lifeboat list` shows other backups.");
+}
+
+/* One backup. *ret_json says how it went also when it went badly. */
+static int verify_one(struct verifying *v, json_t **ret_json, struct err *err)
+{
+	struct job *j = v->job;
+	struct err why = ERR_INIT, ignored = ERR_INIT;
+	int64_t began = clock_monotonic_ms(), began_ms = clock_wall_ms();
+	int rc = verify_backup(v, &why);
 	progress_free(j->progress);
 	j->progress = NULL;
 	int64_t ms = clock_monotonic_ms() - began;
-	bool unverified = rc < 0 && err->code == ERR_UNVERIFIED;
-	const char *outcome = rc == 0 ? "passed" : unverified ? "could not verify" : "failed";
-	*ret_json =
-	    json_pack("{s:s, s:s, s:s?, s:I, s:I, s:I, s:I}", "id", b->id, "outcome", outcome,
-		      "error", rc == 0 ? NULL : err->msg, "stored_bytes",
-		      (json_int_t)report.stored_bytes, "raw_bytes", (json_int_t)report.raw_bytes,
-		      "frames", (json_int_t)report.frames, "duration_ms", (json_int_t)ms);
-	if (rc < 0) {
-		output_line(j->app->out, "%s  %s%s" STYLE_END "  %s", b->id,
-			    unverified ? STYLE_WARN : STYLE_BAD, outcome, err->msg);
-		return err_wrap(err, "backup '%s'", b->id);
-	}
-	output_line(j->app->out,
-		    "%s  " STYLE_GOOD "intact" STYLE_END "  %s read back in %s: %llu frames, %llu "
-		    "streams and %llu members, every hash right",
-		    b->id, format_size(report.stored_bytes, size), format_duration(ms, took),
-		    (unsigned long long)report.frames, (unsigned long long)report.streams,
-		    (unsigned long long)report.members);
-	if (rebuilt)
+	if (rc == 0)
+		say_sound(v, ms);
+	else
+		say_failed(v, &why);
+	if (rc == 0 && v->rebuilt)
 		output_line(j->app->out,
 			    STYLE_WARN "warning" STYLE_END
 				       ": the index at the end is damaged and was rebuilt");
+	keep(v, &why, began_ms, ms);
+	if (result_json(v, &why, ms, ret_json, &ignored) < 0)
+		*ret_json = NULL;
+	if (rc == 0)
+		return 0;
+	hint(v, &why);
+	*err = why;
+	return err_wrap(err, "backup '%s' in store '%s'", v->backup->id, store_name(j->store));
+}
+
+/* ---- the command ---- */
+
+/* "5%", "0.5 %", "12". */
+static int parse_share(const char *text, uint32_t *ret_ppm, struct err *err)
+{
+	char *end;
+	double share = strtod(text, &end);
+	end += strspn(end, " ");
+	end += *end == '%';
+	if (end == text || *end != '\0' || !(share > 0) || share > 100) {
+		err_set(err, ERR_USAGE, "'%s' is no share of an archive", text);
+		return err_hint(err, "Say it in percent, above 0%% and up to 100%%: --sample 5%%.");
+	}
+	*ret_ppm = (uint32_t)(share * 10000 + 0.5);
+	return 0;
+}
+
+static int parse_seed(const char *text, uint64_t *ret, struct err *err)
+{
+	char *end;
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n > INT64_MAX)
+		return err_set(err, ERR_USAGE, "'%s' is no seed: a number is", text);
+	*ret = n;
+	return 0;
+}
+
+static int read_options(struct app *app, struct verifying *v, struct err *err)
+{
+	const char *share = cli_value(app->cli, "sample"), *seed = cli_value(app->cli, "seed");
+	if (cli_flag(app->cli, "all") && cli_arg_count(app->cli) > 0)
+		return err_set(err, ERR_USAGE, "--all and a backup exclude each other");
+	if (seed != NULL && share == NULL)
+		return err_set(err, ERR_USAGE, "--seed needs --sample");
+	if (share == NULL)
+		return 0;
+	uint32_t random;
+	v->kind = VERDICT_SAMPLE;
+	if (parse_share(share, &v->share_ppm, err) < 0)
+		return -1;
+	if (seed != NULL)
+		return parse_seed(seed, &v->seed, err);
+	if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+		return err_sys(err, ERR_FAILED, errno, "random bytes for a seed");
+	v->seed = random;
 	return 0;
 }
 
@@ -62,13 +216,15 @@ int cmd_verify(struct app *app, struct err *err)
 	CLEANUP(job_freep) struct job *j = NULL;
 	CLEANUP(json_freep) json_t *results = json_array();
 	const struct backup *one = NULL;
+	struct verifying what = {.kind = VERDICT_WHOLE};
 	bool all = cli_flag(app->cli, "all");
-	if (all && cli_arg_count(app->cli) > 0)
-		return err_set(err, ERR_USAGE, "--all and a backup exclude each other");
-	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0)
+	if (read_options(app, &what, err) < 0 ||
+	    job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0)
 		return -1;
-	if (all ? catalog_load(j->store, app->config->stack.name, &j->catalog, err) < 0
-		: job_find(j, cli_arg(app->cli, 0), &one, err) < 0)
+	/* Also one that can't be used: what is wrong with it is the question here. */
+	const char *which = cli_arg(app->cli, 0);
+	if (catalog_load(j->store, app->config->stack.name, &j->catalog, err) < 0 ||
+	    (!all && catalog_find(&j->catalog, which != NULL ? which : "latest", &one, err) < 0))
 		return -1;
 	if (all && j->catalog.count == 0)
 		return err_set(err, ERR_UNVERIFIED, "there is no backup that could be verified");
@@ -76,7 +232,11 @@ int cmd_verify(struct app *app, struct err *err)
 	for (size_t i = 0; i < (all ? j->catalog.count : 1); i++) {
 		json_t *result = NULL;
 		struct err why = ERR_INIT;
-		int rc = verify_one(j, all ? &j->catalog.items[i] : one, &result, &why);
+		struct verifying v = what;
+		v.job = j;
+		v.backup = all ? &j->catalog.items[i] : one;
+		int rc = verify_one(&v, &result, &why);
+		verifying_done(&v);
 		if (json_push(results, result, err) < 0)
 			return -1;
 		/* A failure says more than what could not be verified. */

@@ -53,6 +53,13 @@ static const struct cli_option store_options[] = {STORE_OPTION, NONE};
 
 static const struct cli_option verify_options[] = {
     {.name = "all", .help = "every backup in the store"},
+    {.name = "sample",
+     .value = "SHARE",
+     .help = "read only about this share of the archive (5%), frames chosen by chance: a light "
+	     "check that says nothing of the rest"},
+    {.name = "seed",
+     .value = "N",
+     .help = "with --sample: choose the frames that the verify with this seed chose"},
     STORE_OPTION,
     NONE,
 };
@@ -244,11 +251,16 @@ const struct cli_command cli_commands[] = {
      .max_args = 1,
      .complete = CLI_COMPLETE_BACKUP,
      .summary = "reads back every byte and checks every hash",
-     .description = "Reads the whole archive and checks every frame, member, stream and the "
-		    "archive itself against their recorded hashes. This proves the bytes; whether "
-		    "they restore, only a drill tells.",
+     .description =
+	 "Reads the whole archive and checks every frame, member, stream and the "
+	 "archive itself against their recorded hashes. This proves the bytes; whether "
+	 "they restore, only a drill tells.\n\n"
+	 "Damage does not end it: what is damaged and what is intact is listed by database "
+	 "and component, and what is intact can still be restored. The verdict is kept "
+	 "beside the archive; list, show and status tell it.",
      .options = verify_options,
-     .examples = "lifeboat verify --all\tevery backup in the store"},
+     .examples = "lifeboat verify --all\tevery backup in the store\n"
+		 "lifeboat verify --sample 5%\ta light check of the newest one"},
     {.name = "restore",
      .run = cmd_restore,
      .args = "[BACKUP]",

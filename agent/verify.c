@@ -5,19 +5,39 @@
 #include "storage/decrypting.h"
 #include "storage/digesting.h"
 
-/* Everything: what is stored against the sidecar, what is in it against itself. */
-static int verify_archive(struct store *archives, const struct backup *b,
-			  const struct reader_watch *w, struct reader_report *ret,
-			  bool *ret_rebuilt, struct err *err)
+void verifying_done(struct verifying *v)
+{
+	damage_free(v->damage);
+	v->damage = NULL;
+}
+
+static void seen(void *ctx, uint64_t done, uint64_t of)
+{
+	struct verifying *v = ctx;
+	job_progress(v->job, done, of, v->backup->id);
+}
+
+static void found(void *ctx, const struct reader_damage *d)
+{
+	struct verifying *v = ctx;
+	damage_add(v->damage, d);
+}
+
+/* Everything: what is stored against the sidecar, what is in it against itself. Or a sample. */
+static int verify_archive(struct verifying *v, struct store *archives, struct err *err)
 {
 	CLEANUP(reader_freep) struct reader *r = NULL;
+	const struct backup *b = v->backup;
 	const char *sha256 = storage_is_encrypted(b->archive) ? NULL : b->sha256;
+	const struct reader_watch watch = {.progress = seen, .damaged = found, .ctx = v};
 	if (reader_open(archives, b->archive, &r, err) < 0 ||
 	    catalog_check_manifest(b, reader_manifest(r), err) < 0 ||
-	    reader_verify(r, sha256, w, ret, err) < 0)
+	    damage_new(reader_manifest(r), &v->damage, err) < 0)
 		return -1;
-	*ret_rebuilt = reader_was_rebuilt(r);
-	return 0;
+	v->rebuilt = reader_was_rebuilt(r);
+	if (v->kind == VERDICT_SAMPLE)
+		return reader_sample(r, v->share_ppm, v->seed, &watch, &v->report, err);
+	return reader_verify(r, sha256, &watch, &v->report, err);
 }
 
 static int check_digest(const struct backup *b, struct sha256 *sha, uint64_t bytes, struct err *err)
@@ -36,47 +56,49 @@ static int check_digest(const struct backup *b, struct sha256 *sha, uint64_t byt
 }
 
 /* Of an encrypted archive the digest of what is stored is taken as it is decrypted. */
-static int verify_encrypted(struct job *j, const struct backup *b, const struct reader_watch *w,
-			    struct reader_report *ret, bool *ret_rebuilt, struct err *err)
+static int verify_encrypted(struct verifying *v, struct err *err)
 {
 	CLEANUP(sha256_freep) struct sha256 *sha = NULL;
 	CLEANUP(store_freep) struct store *digesting = NULL;
 	CLEANUP(store_freep) struct store *archives = NULL;
+	struct store *inner = v->job->store;
+	const struct backup *b = v->backup;
 	if (sha256_new(&sha, err) < 0)
 		return -1;
 	struct digested digested = {.sha = sha};
-	if (store_digesting(j->store, b->archive, &digested, &digesting, err) < 0 ||
-	    store_decrypting(digesting, &j->identities, &archives, err) < 0 ||
-	    verify_archive(archives, b, w, ret, ret_rebuilt, err) < 0 ||
-	    store_digest_rest(j->store, b->archive, &digested, err) < 0 ||
+	if (store_digesting(inner, b->archive, &digested, &digesting, err) < 0 ||
+	    store_decrypting(digesting, &v->job->identities, &archives, err) < 0 ||
+	    verify_archive(v, archives, err) < 0 ||
+	    store_digest_rest(inner, b->archive, &digested, err) < 0 ||
 	    check_digest(b, sha, digested.bytes, err) < 0)
 		return -1;
-	ret->stored_bytes = b->stored_bytes;
+	v->report.stored_bytes = b->stored_bytes;
 	return 0;
 }
 
 struct counting {
-	const struct reader_watch *watch;
-	uint64_t done, of;
+	struct verifying *v;
+	uint64_t done;
 };
 
 static void count(void *ctx, size_t n)
 {
 	struct counting *c = ctx;
 	c->done += n;
-	c->watch->progress(c->watch->ctx, c->done, c->of);
+	seen(c->v, c->done, c->v->backup->stored_bytes);
 }
 
 /* Without an identity: what is stored, and no more. */
-static int verify_stored(struct job *j, const struct backup *b, const struct reader_watch *w,
-			 struct reader_report *ret, struct err *err)
+static int verify_stored(struct verifying *v, struct err *err)
 {
 	CLEANUP(sha256_freep) struct sha256 *sha = NULL;
 	CLEANUP(source_freep) struct source *from = NULL;
 	CLEANUP(sink_freep) struct sink *to = NULL;
-	struct counting counting = {.watch = w, .of = b->stored_bytes};
+	const struct backup *b = v->backup;
+	struct counting counting = {.v = v};
 	struct sink *digest, *meter;
 	uint64_t bytes;
+	v->kind = VERDICT_STORED;
 	if (sha256_new(&sha, err) < 0 || sink_sha256(sha, &digest, err) < 0)
 		return -1;
 	if (sink_meter(count, &counting, &meter, err) < 0) {
@@ -84,33 +106,56 @@ static int verify_stored(struct job *j, const struct backup *b, const struct rea
 		return -1;
 	}
 	if (sink_both(digest, meter, &to, err) < 0 ||
-	    store_get(j->store, b->archive, 0, UINT64_MAX, &from, err) < 0 ||
+	    store_get(v->job->store, b->archive, 0, UINT64_MAX, &from, err) < 0 ||
 	    flow_copy(from, to, &bytes, err) < 0 || check_digest(b, sha, bytes, err) < 0)
 		return -1;
-	*ret = (struct reader_report){.stored_bytes = bytes};
+	v->report = (struct reader_report){.stored_bytes = bytes};
 	return 0;
 }
 
-/* What needs an identity and has none that fits is no failure, and no success either. */
-int verify_backup(struct job *j, const struct backup *b, const struct reader_watch *w,
-		  struct reader_report *ret, bool *ret_rebuilt, struct err *err)
+/* A backup that can't be used: of an archive that is cut, how far it goes. */
+static int look_at_broken(struct verifying *v, struct err *err)
 {
-	struct store *ignored;
+	CLEANUP(reader_freep) struct reader *r = NULL;
+	const struct backup *b = v->backup;
 	struct err why = ERR_INIT;
-	if (!storage_is_encrypted(b->archive))
-		return verify_archive(j->store, b, w, ret, ret_rebuilt, err);
-	if (job_archives(j, b, &ignored, &why) == 0)
-		return verify_encrypted(j, b, w, ret, ret_rebuilt, err);
-	bool identity_given = secret_is_set(&j->app->config->archive.identity);
+	err_set(err, ERR_CORRUPT, "%s", b->broken);
+	if (!storage_is_encrypted(b->archive) &&
+	    reader_open(v->job->store, b->archive, &r, &why) < 0 && why.code == ERR_CORRUPT) {
+		*err = why;
+		err_wrap(err, "%s", b->broken);
+	}
+	return -1;
+}
+
+/* What needs an identity and has none that fits is no failure, and no success either. */
+int verify_backup(struct verifying *v, struct err *err)
+{
+	struct store *archives;
+	struct err why = ERR_INIT;
+	if (v->backup->broken[0] != '\0')
+		return look_at_broken(v, err);
+	if (job_mark(v->job, v->backup, "verify", err) < 0)
+		return -1;
+	if (!storage_is_encrypted(v->backup->archive))
+		return verify_archive(v, v->job->store, err);
+	if (job_archives(v->job, v->backup, &archives, &why) == 0)
+		return v->kind == VERDICT_SAMPLE ? verify_archive(v, archives, err)
+						 : verify_encrypted(v, err);
+	bool identity_given = secret_is_set(&v->job->app->config->archive.identity);
 	if (why.code != ERR_DENIED && (why.code != ERR_CONFIG || identity_given)) {
 		*err = why;
 		return -1;
 	}
-	if (verify_stored(j, b, w, ret, err) < 0)
+	if (v->kind == VERDICT_SAMPLE) {
+		err_set(err, ERR_UNVERIFIED, "it could not be looked at: %s", why.msg);
+		return err_hint(err, "%s", why.hint);
+	}
+	if (verify_stored(v, err) < 0)
 		return -1;
 	err_set(err, ERR_UNVERIFIED,
 		"its %llu bytes are as they were written, but what is in them could not be "
 		"verified: %s",
-		(unsigned long long)ret->stored_bytes, why.msg);
+		(unsigned long long)v->report.stored_bytes, why.msg);
 	return err_hint(err, "%s", why.hint);
 }

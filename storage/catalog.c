@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "storage/catalog_name.h"
 #include "storage/sidecar.h"
+#include "storage/verdict.h"
 
 const char *proof_name(enum proof p)
 {
@@ -22,6 +23,7 @@ static void backup_done(struct backup *b)
 {
 	json_decref(b->sidecar_json);
 	json_decref(b->evidence);
+	json_decref(b->verdicts);
 }
 
 void catalog_done(struct catalog *c)
@@ -126,7 +128,8 @@ static int load_backup(struct store *s, const char *stack, const struct catalog_
 	copy_text(b->id, sizeof b->id, name->id);
 	b->taken_ms = name->id_ms;
 	b->evidence = json_array();
-	if (b->evidence == NULL)
+	b->verdicts = json_array();
+	if (b->evidence == NULL || b->verdicts == NULL)
 		return err_nomem(err, "JSON");
 	struct err why = ERR_INIT;
 	if (catalog_encrypted_name(stack, b->id, b->archive, err) < 0 ||
@@ -275,12 +278,15 @@ static int load_objects(struct store *s, const char *stack, const struct store_o
 	size_t b = 0;
 	for (size_t i = 0; i < objects->count; i++) {
 		if (!catalog_name_parse(stack, objects->items[i].name, &name) ||
-		    name.kind != CATALOG_NAME_EVIDENCE)
+		    (name.kind != CATALOG_NAME_EVIDENCE && name.kind != CATALOG_NAME_VERDICT))
 			continue;
 		while (b < c->count && strcmp(c->items[b].id, name.id) < 0)
 			b++;
-		if (b < c->count && strcmp(c->items[b].id, name.id) == 0 &&
-		    load_evidence(s, stack, objects->items[i].name, &c->items[b], err) < 0)
+		if (b == c->count || strcmp(c->items[b].id, name.id) != 0)
+			continue;
+		if (name.kind == CATALOG_NAME_EVIDENCE
+			? load_evidence(s, stack, objects->items[i].name, &c->items[b], err) < 0
+			: verdict_load(s, stack, objects->items[i].name, &c->items[b], err) < 0)
 			return -1;
 	}
 	return 0;
@@ -346,7 +352,7 @@ static int find_special(const struct catalog *c, bool proven, const struct backu
 	for (size_t i = 0; i < c->count; i++) {
 		/* One component alone is not the backup that a bad day asks for. */
 		if (c->items[i].broken[0] == '\0' && !c->items[i].partial &&
-		    (!proven || c->items[i].proof == PROOF_PASSED)) {
+		    (!proven || (c->items[i].proof == PROOF_PASSED && !c->items[i].damaged))) {
 			*ret = &c->items[i];
 			return 0;
 		}

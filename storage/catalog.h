@@ -6,8 +6,8 @@
  *  3. catalog_done(&c)
  *
  * A sidecar `<stack>-<id>.json` is the commit of a backup; without it there is none. Evidence of a
- * drill is `<stack>-<id>.drill-<time>.json`. Names of other stacks, even "hdms-2" beside "hdms",
- * never match. docs/sidecar.md describes both.
+ * drill is `<stack>-<id>.drill-<time>.json`, the verdict of a verify `….verify-<time>.json`. Names
+ * of other stacks, even "hdms-2" beside "hdms", never match. docs/sidecar.md describes both.
  *
  * A sidecar that can't be used (no JSON, another stack's, its archive gone or of another size) is
  * listed as broken with the reason. Evidence that can't be used counts as a drill that could not
@@ -36,6 +36,12 @@ struct backup {
 	enum proof proof;  /* of the newest drill that reached a verdict of passed or failed, else
 			    * unverified if there was any drill */
 	int64_t proved_ms; /* when; 0: never */
+	/* Of verify, in this very store (storage/verdict.h): the newest of the whole archive, and
+	 * whether any has found damage since the last whole one passed. */
+	enum proof verified;
+	int64_t verified_ms; /* when; 0: never */
+	bool damaged;
+	json_t *verdicts;     /* array, oldest first; may be empty */
 	json_t *sidecar_json; /* all of it */
 	json_t *evidence;     /* array, oldest first: all drill evidence; may be empty */
 	char broken[256];     /* not empty: why the sidecar can't be used */
@@ -48,9 +54,9 @@ struct catalog {
 
 int catalog_load(struct store *s, const char *stack, struct catalog *ret, struct err *err) MUST_USE;
 void catalog_done(struct catalog *c);
-/* An id, a unique prefix of one, "latest", or "proven". ERR_ABSENT says what there is; an ambiguous
- * prefix is ERR_USAGE and names the candidates. A broken one is found by its whole id only: look at
- * `broken`. Borrowed. */
+/* An id, a unique prefix of one, "latest", or "proven", which is none that is damaged. ERR_ABSENT
+ * says what there is; an ambiguous prefix is ERR_USAGE and names the candidates. A broken one is
+ * found by its whole id only: look at `broken`. Borrowed. */
 int catalog_find(const struct catalog *c, const char *which, const struct backup **ret,
 		 struct err *err) MUST_USE;
 
@@ -75,15 +81,18 @@ int catalog_sidecar_name(const char *stack, const char *id, char out[201], struc
     MUST_USE;
 int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, char out[201],
 			  struct err *err) MUST_USE;
+int catalog_verdict_name(const char *stack, const char *id, int64_t verify_ms, char out[201],
+			 struct err *err) MUST_USE;
 
 /* Deletes a backup: sidecar first, so that a kill in between leaves no backup rather than half of
- * one; then archive and evidence. Pinned ones are refused. Only names made of the stack and the id
- * are touched, whatever a sidecar says. ERR_LOCKED: the store keeps it for now, and it is a backup
- * still. */
+ * one; then archive, evidence and verdicts. Pinned ones are refused. Only names made of the stack
+ * and the id are touched, whatever a sidecar says. ERR_LOCKED: the store keeps it for now, and it
+ * is a backup still. */
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
     MUST_USE;
 
-/* Archives and evidence of the stack without a sidecar. What to do with them: leftovers.h. */
+/* Archives, evidence and verdicts of the stack without a sidecar. What to do with them:
+ * leftovers.h. */
 int catalog_orphans(struct store *s, const char *stack, struct store_objects *ret, struct err *err)
     MUST_USE;
 

@@ -11,7 +11,7 @@ enum {
 	ID_CHARS = TIME_CHARS + sizeof "-3f9c" - 1,
 };
 
-static const char drill[] = ".drill-";
+static const char drill[] = ".drill-", verify[] = ".verify-";
 
 /* "20261123T020000Z" at the beginning of `text`, a day that exists. */
 static bool parse_time(const char *text, int64_t *ret_ms)
@@ -39,11 +39,12 @@ bool catalog_id_is_valid(const char *id)
 	return strlen(id) == ID_CHARS && parse_id(id, &ignored);
 }
 
-static bool is_evidence(const char *suffix)
+/* "<word><time>.json" */
+static bool is_dated(const char *suffix, const char *word)
 {
 	int64_t ignored;
-	size_t len = sizeof drill - 1;
-	return strncmp(suffix, drill, len) == 0 && parse_time(suffix + len, &ignored) &&
+	size_t len = strlen(word);
+	return strncmp(suffix, word, len) == 0 && parse_time(suffix + len, &ignored) &&
 	       strcmp(suffix + len + TIME_CHARS, ".json") == 0;
 }
 
@@ -59,8 +60,10 @@ bool catalog_name_parse(const char *stack, const char *name, struct catalog_name
 	const char *suffix = id + ID_CHARS;
 	if (strcmp(suffix, ".tar.zst") == 0 || strcmp(suffix, ".tar.zst.age") == 0)
 		parts.kind = CATALOG_NAME_ARCHIVE;
-	else if (is_evidence(suffix))
+	else if (is_dated(suffix, drill))
 		parts.kind = CATALOG_NAME_EVIDENCE;
+	else if (is_dated(suffix, verify))
+		parts.kind = CATALOG_NAME_VERDICT;
 	else if (strcmp(suffix, ".json") != 0)
 		return false;
 	memcpy(parts.id, id, ID_CHARS);
@@ -99,10 +102,22 @@ int catalog_sidecar_name(const char *stack, const char *id, char out[201], struc
 	return make_name(stack, id, ".json", out, err);
 }
 
+static int dated_name(const char *stack, const char *id, const char *word, int64_t ms,
+		      char out[201], struct err *err)
+{
+	char time[CLOCK_TEXT_BYTES], suffix[sizeof verify + CLOCK_TEXT_BYTES + 8];
+	snprintf(suffix, sizeof suffix, "%s%s.json", word, clock_basic(ms, time));
+	return make_name(stack, id, suffix, out, err);
+}
+
 int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, char out[201],
 			  struct err *err)
 {
-	char time[CLOCK_TEXT_BYTES], suffix[sizeof drill + CLOCK_TEXT_BYTES + 8];
-	snprintf(suffix, sizeof suffix, "%s%s.json", drill, clock_basic(drill_ms, time));
-	return make_name(stack, id, suffix, out, err);
+	return dated_name(stack, id, drill, drill_ms, out, err);
+}
+
+int catalog_verdict_name(const char *stack, const char *id, int64_t verify_ms, char out[201],
+			 struct err *err)
+{
+	return dated_name(stack, id, verify, verify_ms, out, err);
 }

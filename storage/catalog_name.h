@@ -10,6 +10,7 @@ enum catalog_name_kind {
 	CATALOG_NAME_SIDECAR,  /* <stack>-<id>.json */
 	CATALOG_NAME_ARCHIVE,  /* <stack>-<id>.tar.zst, <stack>-<id>.tar.zst.age */
 	CATALOG_NAME_EVIDENCE, /* <stack>-<id>.drill-20261123T040000Z.json */
+	CATALOG_NAME_VERDICT,  /* <stack>-<id>.verify-20261123T040000Z.json */
 };
 
 struct catalog_name {

@@ -14,7 +14,7 @@ ODD = 'a "b".c d'
 
 
 class Tables(StackCase):
-    STACK = {"populate": False, "components": ("postgres",)}
+    STACK = {"populate": False, "components": ("postgres", "redis")}
 
     @classmethod
     def setUpClass(cls):
@@ -186,6 +186,109 @@ class Tables(StackCase):
         self.assert_refused("the rows of table 'public.hub' in the archive are not those that the manifest lists")
         self.forge(lambda database, tables: database.update(tables=[t for n, t in tables.items() if n != "hub"]))
         self.assert_refused("the manifest does not know the table 'public.hub' of the dump")
+
+    # ---- damage
+
+    def flip(self, stream, part):
+        """One byte in the middle of one part of a stream. The number of its frame."""
+        manifest = self.original.manifest()
+        runs = next(s["parts"] for s in manifest["streams"] if s["name"] == stream)
+        frame = [first + k for first, count, _ in runs for k in range(count)][part]
+        data = bytearray(self.original.data)
+        data[self.original.frames[frame].offset + self.original.frames[frame].stored // 2] ^= 4
+        self.original.write(bytes(data), tell_sidecar=False)
+        return frame
+
+    def verdicts(self):
+        return sorted(n for n in self.stack.store_files() if ".verify-" in n)
+
+    def test_damage__of_one_database__is_listed_and_all_else_is_restored(self):
+        self.stack.lifeboat("verify", expect=0)
+        frame = self.flip("postgres/databases/shop/dump", -3)
+        result = self.stack.lifeboat("verify")
+        self.assert_failed(result, 1, "backup '%s' in store 'local': " % self.backup["id"],
+                           "stream 'postgres/databases/shop/dump': part ", ": frame %d of " % frame,
+                           "restore %s --database other" % self.backup["id"])
+        self.assertRegex(result.out, r"damaged  database 'shop': 'postgres/databases/shop/dump'\n +1 of its \d+ parts")
+        self.assertEqual([line.split(None, 1)[1] for line in result.out.splitlines() if line.startswith("  intact")],
+                         ["database 'other'", "database 'postgres'", "database 'template1'",
+                          "roles and configuration of PostgreSQL", "Redis"])
+        # Told by all who list it, until a whole verify passes.
+        listed = self.stack.lifeboat("list", "--json", expect=0).json["backups"][0]
+        self.assertEqual((listed["verified"], listed["damaged"]), ("failed", True))
+        self.assertIn("damaged", self.stack.lifeboat("list", expect=0).out)
+        self.assert_failed(self.stack.lifeboat("status"), 1, "a verify found damage in the newest backup")
+        self.assertIn("(whole): failed", self.stack.lifeboat("show", expect=0).out)
+        # A sample is no whole verify, whatever it finds.
+        for _ in range(20):
+            if self.stack.lifeboat("verify", "--sample", "1%").code == 0:
+                break
+        self.assertTrue(self.stack.lifeboat("list", "--json").json["backups"][0]["damaged"])
+        # What is intact can be had.
+        self.assertEqual(self.restore("--database", "other").json["outcome"], "passed")
+        said = self.table("public.hub", ("SELECT count(*) FROM hub", "2000"))
+        self.assertEqual(said["outcome"], "passed")
+        self.assert_failed(self.restore("--database", "shop"), 1, "in store 'local'", "frame %d of " % frame,
+                           "lifeboat verify %s" % self.backup["id"])
+        self.original.restore()
+        said = self.stack.lifeboat("verify", "--json", expect=0).json["verified"][0]
+        self.assertEqual((said["kind"], said["outcome"]), ("whole", "passed"))
+        listed = self.stack.lifeboat("list", "--json", expect=0).json["backups"][0]
+        self.assertEqual((listed["verified"], listed["damaged"]), ("passed", False))
+        self.assertLessEqual(len(self.verdicts()), 4)
+        shown = self.stack.lifeboat("show", "--json", expect=0).json
+        self.assertLess(shown["fetched_bytes"], 300 << 10)
+        self.assertEqual(shown["verifies"][-1]["outcome"], "passed")
+
+    def test_sample__finds_a_flipped_byte__by_the_seeds_that_hit_it(self):
+        self.stack.lifeboat("verify", expect=0)
+        frame = self.flip("postgres/databases/shop/dump", 20)
+        results = {}
+        for seed in range(40):
+            results[seed] = self.stack.lifeboat("verify", "--sample", "20%", "--seed", seed, "--json")
+            if len({r.code for r in results.values()}) == 2:
+                break
+        hit = next(seed for seed, r in results.items() if r.code == 1)
+        missed = next(seed for seed, r in results.items() if r.code == 0)
+        again = self.stack.lifeboat("verify", "--sample", "20%", "--seed", hit)
+        self.assert_failed(again, 1, "stream 'postgres/databases/shop/dump': part 20: frame %d of " % frame)
+        self.assertIn("found by a sample, seed %d" % hit, again.out)
+        self.assertNotIn("intact", again.out)
+        said = results[hit].json["verified"][0]
+        self.assertEqual((said["kind"], said["outcome"], said["seed"], said["share"]), ("sample", "failed", hit, 0.2))
+        self.assertEqual([d["what"] for d in said["damaged"]], ["database 'shop'"])
+        self.assertNotIn("intact", said)
+        honest = self.stack.lifeboat("verify", "--sample", "20%", "--seed", missed, expect=0)
+        self.assertIn("sample sound", honest.out)
+        self.assertIn("seed %d; the rest was not looked at" % missed, honest.out)
+        said = results[missed].json["verified"][0]
+        self.assertEqual((said["kind"], said["outcome"]), ("sample", "passed"))
+        self.assertLess(said["stored_bytes"], self.backup["bytes"] // 3)
+        # The last whole verify passed, but a sample has found damage since.
+        listed = self.stack.lifeboat("list", "--json", expect=0).json["backups"][0]
+        self.assertEqual((listed["verified"], listed["damaged"]), ("passed", True))
+        self.assertLessEqual(len(self.verdicts()), 4)
+        kept = [json.loads((self.stack.store / n).read_text()) for n in self.verdicts()]
+        self.assertIn(("whole", "passed"), [(v["kind"], v["outcome"]) for v in kept])
+        self.assertIn(("sample", "failed"), [(v["kind"], v["outcome"]) for v in kept])
+        self.original.restore()
+        self.stack.lifeboat("verify", expect=0)
+
+    def test_sample__of_a_wrong_share_or_seed__is_refused(self):
+        for args, text in ((("--sample", "0"), "'0' is no share of an archive"),
+                           (("--sample", "101%"), "'101%' is no share of an archive"),
+                           (("--sample", "some"), "'some' is no share of an archive"),
+                           (("--sample", "nan"), "'nan' is no share of an archive"),
+                           (("--sample", "5%", "--seed=-1"), "'-1' is no seed"),
+                           (("--sample", "5%", "--seed", "9223372036854775808"), "is no seed"),
+                           (("--seed", "1"), "--seed needs --sample")):
+            self.assert_failed(self.stack.lifeboat("verify", *args), 64, text)
+
+    def test_cut__in_the_store__says_how_far_it_goes(self):
+        self.original.write(self.original.data[:self.original.frames[30].offset + 100], tell_sidecar=False)
+        result = self.stack.lifeboat("verify", self.backup["id"])
+        self.assert_failed(result, 1, "backup '%s' in store 'local': " % self.backup["id"], "bytes instead of",
+                           "has no manifest: it ends, or is damaged, after ", "zstd -dc FILE | tar -xf -")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,189 @@
+#include "storage/verdict.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/clock.h"
+#include "storage/catalog_name.h"
+
+enum { VERDICT_MAX_BYTES = 1 << 20, KINDS = 3 };
+
+static const char *const kind_names[KINDS] = {
+    [VERDICT_WHOLE] = "whole", [VERDICT_SAMPLE] = "sample", [VERDICT_STORED] = "stored bytes"};
+
+const char *verdict_kind_name(enum verdict_kind k)
+{
+	return kind_names[(unsigned)k < KINDS ? k : VERDICT_STORED];
+}
+
+/* ---- writing ---- */
+
+static int put_sample(json_t *j, const struct verdict *v, struct err *err)
+{
+	if (v->kind != VERDICT_SAMPLE)
+		return 0;
+	if (json_put(j, "share", json_real(v->share_ppm / 1e6), err) < 0)
+		return -1;
+	return json_put(j, "seed", json_integer((json_int_t)v->seed), err);
+}
+
+int verdict_json(const struct store *s, const struct backup *b, const struct verdict *v,
+		 json_t **ret, struct err *err)
+{
+	char started[CLOCK_TEXT_BYTES], finished[CLOCK_TEXT_BYTES];
+	CLEANUP(json_freep)
+	json_t *j = json_pack(
+	    "{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "format",
+	    "lifeboat-verify", "format_version", 1, "id", b->id, "stack", v->stack, "store",
+	    store_name(s), "kind", verdict_kind_name(v->kind), "outcome", proof_name(v->outcome),
+	    "started", clock_rfc3339(v->started_ms, started), "finished",
+	    clock_rfc3339(v->finished_ms, finished), "duration_ms", (json_int_t)v->duration_ms,
+	    "checked_bytes", (json_int_t)v->checked_bytes, "archive_bytes",
+	    (json_int_t)b->stored_bytes, "lifeboat_version", LIFEBOAT_VERSION);
+	if (j == NULL)
+		return err_nomem(err, "JSON");
+	if (put_sample(j, v, err) < 0 ||
+	    (v->error != NULL && json_put(j, "error", json_text_value(v->error), err) < 0) ||
+	    (v->damaged != NULL && json_put(j, "damaged", json_deep_copy(v->damaged), err) < 0))
+		return -1;
+	*ret = j;
+	j = NULL;
+	return 0;
+}
+
+static bool is_whole(const json_t *v)
+{
+	return strcmp(json_str_or(v, "kind", ""), kind_names[VERDICT_WHOLE]) == 0;
+}
+
+static bool has_failed(const json_t *v)
+{
+	return strcmp(json_str_or(v, "outcome", ""), proof_name(PROOF_FAILED)) == 0;
+}
+
+/* Does this one of the older verdicts (oldest first) say what no later one does? */
+static bool is_needed(const json_t *all, size_t index, const struct verdict *newest)
+{
+	const json_t *v = json_array_get(all, index);
+	bool last = true, last_whole = newest->kind != VERDICT_WHOLE,
+	     last_failed = newest->outcome != PROOF_FAILED;
+	for (size_t i = index + 1; i < json_array_size(all); i++) {
+		last = false;
+		last_whole = last_whole && !is_whole(json_array_get(all, i));
+		last_failed = last_failed && !has_failed(json_array_get(all, i));
+	}
+	return last || (is_whole(v) && last_whole) || (has_failed(v) && last_failed);
+}
+
+static bool is_there(const json_t *verdicts, const char *name)
+{
+	for (size_t i = 0; i < json_array_size(verdicts); i++)
+		if (strcmp(json_str_or(json_array_get(verdicts, i), "object", ""), name) == 0)
+			return true;
+	return false;
+}
+
+int verdict_keep(struct store *s, const struct backup *b, const struct verdict *v, struct err *err)
+{
+	CLEANUP(json_freep) json_t *j = NULL;
+	CLEANUP(freep) char *text = NULL;
+	char name[STORE_NAME_MAX + 1];
+	int64_t ms = v->started_ms;
+	/* Names tell seconds: of two within one, the second is called after the next. */
+	do {
+		if (catalog_verdict_name(v->stack, b->id, ms, name, err) < 0)
+			return -1;
+		ms += 1000;
+	} while (is_there(b->verdicts, name));
+	if (verdict_json(s, b, v, &j, err) < 0 || json_text(j, true, &text, err) < 0 ||
+	    store_put_bytes(s, name, text, strlen(text), err) < 0)
+		return -1;
+	for (size_t i = 0; i < json_array_size(b->verdicts); i++) {
+		const char *old = json_str_or(json_array_get(b->verdicts, i), "object", "");
+		struct catalog_name parts;
+		if (!is_needed(b->verdicts, i, v) && catalog_name_parse(v->stack, old, &parts) &&
+		    parts.kind == CATALOG_NAME_VERDICT && store_remove(s, old, err) < 0)
+			return err_wrap(err, "'%s'", old);
+	}
+	return 0;
+}
+
+/* ---- loading ---- */
+
+static int read_json(struct store *s, const char *object, json_t **ret, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text;
+	buf_init(&text, VERDICT_MAX_BYTES);
+	if (store_get_bytes(s, object, &text, err) < 0)
+		return -1;
+	return json_parse(buf_text(&text), text.len, ret, err);
+}
+
+static int check(const json_t *j, const char *stack, const char *id, struct verdict *ret,
+		 struct err *err)
+{
+	const char *format, *its_id, *its_stack, *kind, *outcome, *finished;
+	uint64_t version;
+	if (json_get_str(j, "format", &format, err) < 0 ||
+	    json_get_u64(j, "format_version", &version, err) < 0 ||
+	    json_get_str(j, "id", &its_id, err) < 0 ||
+	    json_get_str(j, "stack", &its_stack, err) < 0 ||
+	    json_get_str(j, "kind", &kind, err) < 0 ||
+	    json_get_str(j, "outcome", &outcome, err) < 0 ||
+	    json_get_str(j, "finished", &finished, err) < 0)
+		return -1;
+	if (strcmp(format, "lifeboat-verify") != 0 || version != 1)
+		return err_set(err, ERR_CORRUPT, "not the verdict of a verify, format_version 1");
+	if (strcmp(its_id, id) != 0 || strcmp(its_stack, stack) != 0)
+		return err_set(err, ERR_CORRUPT, "it belongs to another backup: '%.40s' of '%.40s'",
+			       its_id, its_stack);
+	size_t k = 0;
+	while (k < KINDS && strcmp(kind, kind_names[k]) != 0)
+		k++;
+	if (k == KINDS)
+		return err_set(err, ERR_CORRUPT, "'%.40s' is no kind of verify", kind);
+	ret->kind = (enum verdict_kind)k;
+	for (enum proof p = PROOF_PASSED; p <= PROOF_UNVERIFIED; p++)
+		if (strcmp(outcome, proof_name(p)) == 0) {
+			ret->outcome = p;
+			return clock_parse_rfc3339(finished, &ret->finished_ms, err);
+		}
+	return err_set(err, ERR_CORRUPT, "'%.40s' is not an outcome", outcome);
+}
+
+/* What a later verdict of another kind can't take back stays. */
+static void apply(const struct verdict *v, struct backup *b)
+{
+	if (v->kind == VERDICT_WHOLE) {
+		b->verified = v->outcome;
+		b->verified_ms = v->finished_ms;
+	}
+	if (v->outcome == PROOF_FAILED)
+		b->damaged = true;
+	else if (v->kind == VERDICT_WHOLE && v->outcome == PROOF_PASSED)
+		b->damaged = false;
+}
+
+int verdict_load(struct store *s, const char *stack, const char *object, struct backup *b,
+		 struct err *err)
+{
+	CLEANUP(json_freep) json_t *j = NULL;
+	struct verdict v = {.stack = stack};
+	struct err why = ERR_INIT;
+	if (read_json(s, object, &j, &why) == 0 && check(j, stack, b->id, &v, &why) == 0) {
+		apply(&v, b);
+	} else if (why.code == ERR_ABSENT) {
+		return 0; /* it went away since it was listed */
+	} else if (why.code == ERR_CORRUPT || why.code == ERR_LIMIT || why.code == ERR_DENIED ||
+		   why.code == ERR_IO) {
+		json_decref(j);
+		j = json_object();
+		if (json_put(j, "broken", json_text_value(why.msg), err) < 0)
+			return -1;
+	} else {
+		*err = why;
+		return err_wrap(err, "'%s'", object);
+	}
+	if (json_put(j, "object", json_string(object), err) < 0)
+		return -1;
+	return json_push(b->verdicts, json_incref(j), err);
+}
