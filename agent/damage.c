@@ -7,7 +7,7 @@
 struct thing {
 	char *label;
 	char *prefix;
-	const char *database; /* NULL: it is none */
+	char *database; /* NULL: it is none */
 	bool damaged;
 };
 
@@ -25,39 +25,27 @@ void damage_free(struct damage *f)
 	for (size_t i = 0; i < f->count; i++) {
 		free(f->things[i].label);
 		free(f->things[i].prefix);
+		free(f->things[i].database);
 	}
 	free(f->things);
 	json_decref(f->damaged);
 	free(f);
 }
 
-/* Takes label and prefix, also on failure. */
-static int add_thing(struct damage *f, char *label, char *prefix, const char *database,
+/* All are copied; `database` may be NULL. */
+static int add_thing(struct damage *f, const char *label, const char *prefix, const char *database,
 		     struct err *err)
 {
 	struct thing *grown =
-	    label == NULL || prefix == NULL
-		? NULL
-		: mem_grow(f->things, f->count, sizeof *f->things, "what the backup holds", err);
-	if (grown == NULL) {
-		free(label);
-		free(prefix);
+	    mem_grow(f->things, f->count, sizeof *f->things, "what the backup holds", err);
+	if (grown == NULL)
 		return -1;
-	}
 	f->things = grown;
-	f->things[f->count++] =
-	    (struct thing){.label = label, .prefix = prefix, .database = database};
-	return 0;
-}
-
-static int add_named(struct damage *f, const char *label, const char *prefix, struct err *err)
-{
-	char *l = NULL, *p = NULL;
-	if (str_dup(label, &l, err) < 0 || str_dup(prefix, &p, err) < 0) {
-		free(l);
+	struct thing *t = &f->things[f->count++];
+	*t = (struct thing){.damaged = false};
+	if (str_dup(label, &t->label, err) < 0 || str_dup(prefix, &t->prefix, err) < 0)
 		return -1;
-	}
-	return add_thing(f, l, p, NULL, err);
+	return database != NULL ? str_dup(database, &t->database, err) : 0;
 }
 
 static int add_databases(struct damage *f, const json_t *postgres, struct err *err)
@@ -66,15 +54,10 @@ static int add_databases(struct damage *f, const json_t *postgres, struct err *e
 	json_t *db;
 	json_array_foreach(json_object_get(postgres, "databases"), i, db)
 	{
-		const char *name = json_str_or(db, "name", "?"),
-			   *dump = json_str_or(db, "dump", "?");
-		char *label = NULL, *prefix = NULL;
+		const char *name = json_str_or(db, "name", "?");
+		CLEANUP(freep) char *label = NULL;
 		if (str_printf(&label, err, "database '%s'", name) < 0 ||
-		    str_dup(dump, &prefix, err) < 0) {
-			free(label);
-			return -1;
-		}
-		if (add_thing(f, label, prefix, name, err) < 0)
+		    add_thing(f, label, json_str_or(db, "dump", "?"), name, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -86,13 +69,10 @@ static int add_volumes(struct damage *f, const json_t *volumes, struct err *err)
 	json_t *item;
 	json_object_foreach((json_t *)(uintptr_t)volumes, name, item)
 	{
-		char *label = NULL, *prefix = NULL;
+		CLEANUP(freep) char *label = NULL, *prefix = NULL;
 		if (str_printf(&label, err, "volume '%s'", name) < 0 ||
-		    str_printf(&prefix, err, "volumes/%s/", name) < 0) {
-			free(label);
-			return -1;
-		}
-		if (add_thing(f, label, prefix, NULL, err) < 0)
+		    str_printf(&prefix, err, "volumes/%s/", name) < 0 ||
+		    add_thing(f, label, prefix, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -107,11 +87,11 @@ int damage_new(const json_t *manifest, struct damage **ret, struct err *err)
 		return err_nomem(err, "findings");
 	if (add_databases(f, postgres, err) < 0 ||
 	    (postgres != NULL &&
-	     add_named(f, "roles and configuration of PostgreSQL", "postgres/", err) < 0) ||
+	     add_thing(f, "roles and configuration of PostgreSQL", "postgres/", NULL, err) < 0) ||
 	    (json_object_get(components, "redis") != NULL &&
-	     add_named(f, "Redis", "redis/", err) < 0) ||
+	     add_thing(f, "Redis", "redis/", NULL, err) < 0) ||
 	    (json_object_get(components, "pgbouncer") != NULL &&
-	     add_named(f, "PgBouncer", "pgbouncer/", err) < 0) ||
+	     add_thing(f, "PgBouncer", "pgbouncer/", NULL, err) < 0) ||
 	    add_volumes(f, json_object_get(components, "volumes"), err) < 0)
 		return -1;
 	*ret = f;

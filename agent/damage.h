@@ -17,7 +17,6 @@
 enum { DAMAGE_MAX = 50 };
 
 struct damage;
-/* Borrows the manifest. */
 int damage_new(const json_t *manifest, struct damage **ret, struct err *err) MUST_USE;
 void damage_free(struct damage *f);
 DEFINE_CLEANUP(struct damage, damage_free)
