@@ -120,6 +120,10 @@ int s3_put_headers(const struct s3 *s, const char *name, const char *token, stru
 		   struct err *err) MUST_USE;
 /* "Content-MD5: …", which object lock wants. */
 int s3_put_md5(const void *data, size_t len, struct strlist *ret, struct err *err) MUST_USE;
+/* Locks an object as object_lock says, if it has to be and `now` does not say that it is: some
+ * servers (Ceph 18) forget the lock of what came in parts. */
+int s3_put_lock(struct s3 *s, const char *name, const struct s3_head *now, struct err *err)
+    MUST_USE;
 int s3_put_exists(const char *name, struct err *err);
 
 /* ---- lists ---- */

@@ -207,6 +207,15 @@ static void say_region(const struct s3 *s, const struct http_response *answer,
 }
 
 /* The right that a policy must give for it. */
+/* Has it a header that begins so? */
+static bool has_header(const struct s3_request *q, const char *beginning)
+{
+	for (size_t i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
+		if (strncmp(q->headers[i], beginning, strlen(beginning)) == 0)
+			return true;
+	return false;
+}
+
 static const char *right_for(const struct s3_request *q)
 {
 	const char *query = q->query != NULL ? q->query : "";
@@ -223,10 +232,20 @@ static const char *right_for(const struct s3_request *q)
 		return strstr(query, "uploadId=") != NULL ? "s3:AbortMultipartUpload"
 		       : version                          ? "s3:DeleteObjectVersion"
 							  : "s3:DeleteObject";
-	for (size_t i = 0; q->headers != NULL && q->headers[i] != NULL; i++)
-		if (strncmp(q->headers[i], "x-amz-object-lock", 17) == 0)
-			return "s3:PutObject and s3:PutObjectRetention";
+	if (has_header(q, "x-amz-object-lock") || strstr(query, "retention=") != NULL)
+		return "s3:PutObject and s3:PutObjectRetention";
 	return "s3:PutObject";
+}
+
+/* A plain "bad request" may be about what not every store has. */
+static const char *option_for(const struct s3_request *q)
+{
+	bool class = has_header(q, "x-amz-storage-class");
+	bool encryption = has_header(q, "x-amz-server-side-encryption");
+	bool lock = has_header(q, "x-amz-object-lock");
+	if (class + encryption + lock > 1)
+		return "storage_class, encryption or object_lock";
+	return class ? "storage_class" : encryption ? "encryption" : lock ? "object_lock" : NULL;
 }
 
 static void say_plainly(const struct s3_request *q, const struct http_response *answer,
@@ -248,6 +267,12 @@ static void say_plainly(const struct s3_request *q, const struct http_response *
 	else
 		err_set_message(err, m.as, "the store answered %ld", answer->status);
 	err->retryable = m.retryable;
+	if (m.as == ERR_FAILED && (answer->status == 400 || answer->status == 501) &&
+	    option_for(q) != NULL) {
+		err->code = ERR_CONFIG;
+		err_set_hint(err, "Perhaps this store has no such %s: leave it out or change it.",
+			     option_for(q));
+	}
 	if (m.hint != NULL)
 		err_set_hint(err, "%s", m.hint);
 	else if (m.as == ERR_DENIED)

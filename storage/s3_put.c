@@ -23,8 +23,50 @@ static bool is_archive(const char *name)
 	return ends_with(name, ".tar.zst") || ends_with(name, ".tar.zst.age");
 }
 
+/* They and what vouches for them; leases and marks come and go. */
+static bool is_locked(const struct s3 *s, const char *name)
+{
+	return s->lock_mode != NULL && (is_archive(name) || ends_with(name, ".json"));
+}
+
+static char *locked_until(const struct s3 *s, char out[CLOCK_TEXT_BYTES])
+{
+	return clock_rfc3339(clock_wall_ms() + (int64_t)s->lock_days * DAY_MS, out);
+}
+
+int s3_put_lock(struct s3 *s, const char *name, const struct s3_head *now, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist headers = {0};
+	CLEANUP(http_response_done) struct http_response r = {0};
+	CLEANUP(freep) char *body = NULL;
+	char until[CLOCK_TEXT_BYTES];
+	if (!is_locked(s, name) || now->lock_mode[0] != '\0')
+		return 0;
+	if (str_printf(
+		&body, err,
+		"<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>%s</Mode>"
+		"<RetainUntilDate>%s</RetainUntilDate></Retention>",
+		s->lock_mode, locked_until(s, until)) < 0 ||
+	    s3_put_md5(body, strlen(body), &headers, err) < 0)
+		return -1;
+	const struct s3_request q = {
+	    .method = "PUT",
+	    .name = name,
+	    .query = "retention=",
+	    .headers = (const char *const *)headers.items,
+	    .body = body,
+	    .body_bytes = strlen(body),
+	};
+	if (s3_insist(s, &q, &r, err) < 0)
+		return err_wrap(err, "object lock");
+	if (r.status / 100 == 2)
+		return 0;
+	s3_refused(s, &q, &r, err);
+	return err_wrap(err, "object lock");
+}
+
 /* Archives alone have the storage class: what is small and read often must not lie in a slow one.
- * They and what vouches for them are locked; leases and marks come and go. */
+ */
 int s3_put_headers(const struct s3 *s, const char *name, const char *token, struct strlist *ret,
 		   struct err *err)
 {
@@ -38,9 +80,9 @@ int s3_put_headers(const struct s3 *s, const char *name, const char *token, stru
 	     strlist_pushf(ret, err, "x-amz-server-side-encryption-aws-kms-key-id: %s",
 			   s->kms_key) < 0))
 		return -1;
-	if (s->lock_mode == NULL || !(is_archive(name) || ends_with(name, ".json")))
+	if (!is_locked(s, name))
 		return 0;
-	clock_rfc3339(clock_wall_ms() + (int64_t)s->lock_days * DAY_MS, until);
+	locked_until(s, until);
 	return strlist_pushf(ret, err, "x-amz-object-lock-mode: %s", s->lock_mode) < 0 ||
 		       strlist_pushf(ret, err, "x-amz-object-lock-retain-until-date: %s", until) < 0
 		   ? -1

@@ -302,15 +302,16 @@ static int complete(struct s3_upload *u, bool fresh, struct err *err)
 	return err_wrap(err, "the end of the upload");
 }
 
-/* The object is what was sent, in length at least: the store has checked the sums of the parts. */
-static int check_length(struct s3_upload *u, struct err *err)
+/* The object is what was sent, in length at least (the store has checked the sums of the parts),
+ * and locked if it has to be. */
+static int check_object(struct s3_upload *u, struct err *err)
 {
 	struct s3_head h;
 	struct err ignored = ERR_INIT;
 	if (s3_head(u->s, u->name, NULL, true, &h, err) < 0)
 		return err_wrap(err, "after the upload");
 	if (h.bytes == u->bytes)
-		return 0;
+		return s3_put_lock(u->s, u->name, &h, err);
 	err_set_message(err, ERR_CORRUPT, "'%s' has %llu bytes in the store, and %llu were sent",
 			u->name, (unsigned long long)h.bytes, (unsigned long long)u->bytes);
 	return s3_remove(u->s, u->name, &ignored) < 0 ? err_wrap(err, "and can't be removed") : -1;
@@ -338,7 +339,7 @@ int s3_upload_commit(struct s3_upload *u, bool fresh, struct err *err)
 	if (rc < 0 && (err->code == ERR_CANCELLED || !is_there(u)))
 		return -1;
 	u->committed = true;
-	return check_length(u, err);
+	return check_object(u, err);
 }
 
 static void stop_workers(struct s3_upload *u)

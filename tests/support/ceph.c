@@ -49,6 +49,7 @@ void ceph_start(struct ceph *c)
 	    "/usr/bin/python3", "-B", CEPH_SCRIPT, "serve", suite, osds, store, NULL};
 	const struct child_opts opts = {.argv = argv, .pipe_stdin = true, .pipe_stdout = true};
 	struct err err = ERR_INIT;
+	c->osds = (unsigned)strtoul(osds, NULL, 10);
 	buf_init(&c->said, SAID_MAX);
 	if (child_start(&opts, &c->child, &err) < 0)
 		give_up("start", err.msg);

@@ -18,6 +18,7 @@
 struct ceph {
 	struct child *child;
 	char url[64];
+	unsigned osds;
 	struct buf said;
 };
 

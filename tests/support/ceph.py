@@ -46,8 +46,9 @@ def root(suite):
     with open(BUILD / (suite + ".lock"), "a", encoding="utf-8") as door:
         fcntl.flock(door, fcntl.LOCK_EX)
         if not target.is_dir():
-            half = Path(str(target) + ".half")
-            shutil.rmtree(half, ignore_errors=True)
+            # Of its own name: one that was killed may have mounts in its.
+            half = Path(tempfile.mkdtemp(prefix=suite + "-half-", dir=BUILD))
+            half.chmod(0o755)
             with tempfile.TemporaryDirectory(prefix="lb-ceph-") as folder:
                 debootstrap(suite, PACKAGES, OPTIONS, half, folder)
             for place in WRITTEN:

@@ -221,6 +221,7 @@ static void upload__two_parts__are_sent_and_completed(void **state)
 	s3_says(&c, "200 OK", ETAG, "");
 	s3_says(&c, "200 OK", "", COMPLETED);
 	s3_says_head(&c, "200 OK", "Content-Length: " TWO_PARTS "\r\n");
+	s3_says(&c, "200 OK", "", "");
 	s3_case_start(&c, &o);
 	must(put("a.tar.zst", false, 2 * S3_PART_BYTES));
 	s3_case_stop(&c);
@@ -228,10 +229,12 @@ static void upload__two_parts__are_sent_and_completed(void **state)
 	assert_int_equal(s3_case_asked(&c, "x-amz-object-lock-mode: GOVERNANCE\r\n"), 1);
 	assert_int_equal(s3_case_asked(&c, "?partNumber=1&uploadId=2~a%2Bb "), 1);
 	assert_int_equal(s3_case_asked(&c, "?partNumber=2&uploadId=2~a%2Bb "), 1);
-	assert_int_equal(s3_case_asked(&c, "Content-MD5: "), 2);
+	assert_int_equal(s3_case_asked(&c, "Content-MD5: "), 3);
 	assert_int_equal(s3_case_asked(&c, "POST /bucket/pre/a.tar.zst?uploadId=2~a%2Bb "), 1);
 	assert_int_equal(s3_case_asked(&c, "DELETE"), 0);
-	assert_int_equal(c.fake.answers, 5);
+	/* The lock was forgotten on the way. */
+	assert_int_equal(s3_case_asked(&c, "PUT /bucket/pre/a.tar.zst?retention= "), 1);
+	assert_int_equal(c.fake.answers, 6);
 }
 
 static void upload__not_closed__is_aborted(void **state)
