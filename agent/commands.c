@@ -49,6 +49,12 @@ static const struct cli_option copy_options[] = {
     NONE,
 };
 
+static const struct cli_option pin_options[] = {
+    {.name = "off", .help = "prune may delete it again"},
+    {.name = "store", .value = "NAME", .help = "in this store alone; without it in every store"},
+    NONE,
+};
+
 static const struct cli_option store_options[] = {STORE_OPTION, NONE};
 
 static const struct cli_option verify_options[] = {
@@ -318,6 +324,19 @@ const struct cli_command cli_commands[] = {
 	 "Moves production to what the newest promotion kept of before, in the same way. A "
 	 "rollback is a promotion too: another rollback takes it back.",
      .options = rollback_options},
+    {.name = "pin",
+     .run = cmd_pin,
+     .args = "BACKUP",
+     .min_args = 1,
+     .max_args = 1,
+     .complete = CLI_COMPLETE_BACKUP,
+     .summary = "keeps a backup from being deleted",
+     .description = "Marks a backup in every store that has it, so that prune never deletes it; or "
+		    "takes the mark away. A store that does not answer is told and makes the exit "
+		    "status; run it again then.",
+     .options = pin_options,
+     .examples = "lifeboat pin latest\tbefore a migration\n"
+		 "lifeboat pin 20261123T02 --off\tafterwards"},
     {.name = "prune",
      .run = cmd_prune,
      .summary = "deletes what the keep rules no longer want",

@@ -208,6 +208,16 @@ class Copies(StackCase):
         self.assert_same("local", "near")
         self.assert_whole("near")
 
+    def test_prune__while_a_copy_is_on_its_way__leaves_it_alone(self):
+        self.configure("near")
+        self.break_store("near")
+        self.backup(expect=1)
+        self.mend_store("near")
+        with self.held("copy-published", "copy") as other:
+            self.stack.lifeboat("prune", expect=0)
+        self.assertEqual(other.result.code, 0, other.result)
+        self.assert_same("local", "near")
+
     def test_copy__flipped_byte_in_the_source__is_found_and_not_copied(self):
         self.configure("near")
         self.break_store("near")
@@ -223,6 +233,26 @@ class Copies(StackCase):
         # The others come all the same.
         self.assertEqual(self.ids("near"), [good])
         self.assertEqual([n for n in self.objects("near") if bad in n], [])
+
+    # ---- pinned
+
+    def test_pin__is_known_to_every_store_that_has_the_backup(self):
+        first, second = self.backup()["id"], self.backup()["id"]
+        for path in self.place("far").glob("*%s*" % first):
+            path.unlink()
+        said = self.stack.lifeboat("pin", first, "--json", expect=0).json
+        self.assertEqual([(s["store"], s["changed"]) for s in said["stores"]], [("local", True), ("near", True)])
+        self.assertIn("is pinned in store 'near'", self.stack.lifeboat("pin", first, expect=0).out)
+        self.configure("[store near]\nurl = file://%s\nkeep = last 1\n" % self.place("near"), local="keep = last 1\n")
+        self.stack.lifeboat("prune", expect=0)
+        self.assertEqual(self.ids("near"), [first, second])
+        self.place("far").rename(self.home / "gone")
+        self.break_store("far")
+        self.configure()
+        self.assert_failed(self.stack.lifeboat("pin", first, "--off"), 1, "backup '%s': store 'far': " % first)
+        self.configure("[store near]\nurl = file://%s\nkeep = last 1\n" % self.place("near"), local="keep = last 1\n")
+        self.stack.lifeboat("prune", expect=0)
+        self.assertEqual(self.ids("near") + self.ids("local"), [second, second])
 
     # ---- where they stand
 
