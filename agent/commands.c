@@ -394,6 +394,16 @@ const struct cli_command cli_commands[] = {
 	 "leaves no file. 'age -d' does the same without lifeboat.",
      .options = unlock_options,
      .examples = "lifeboat unlock latest -o backup.tar.zst\tto be restored by hand"},
+    {.name = "run",
+     .run = cmd_run,
+     .summary = "the agent: runs jobs by schedule, until it is ended",
+     .description =
+	 "Runs what [schedule] in agent.conf says, each job as a process of its own, one at a "
+	 "time. Last and next runs survive a restart; a run missed meanwhile is caught up. It "
+	 "stays in the foreground and writes what happens to stderr.\n\n"
+	 "Signals: TERM and INT end it; a job that runs is told to clean up and end, and is "
+	 "killed by a second signal or after stop_timeout. HUP reads agent.conf again; when that "
+	 "is broken the old one stays. USR1 takes a backup now."},
     {.name = "status",
      .run = cmd_status,
      .summary = "tells whether all is safe now, for people and monitors",

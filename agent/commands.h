@@ -17,6 +17,7 @@ int cmd_pin(struct app *app, struct err *err) MUST_USE;
 int cmd_promote(struct app *app, struct err *err) MUST_USE;
 int cmd_prune(struct app *app, struct err *err) MUST_USE;
 int cmd_restore(struct app *app, struct err *err) MUST_USE;
+int cmd_run(struct app *app, struct err *err) MUST_USE;
 int cmd_rollback(struct app *app, struct err *err) MUST_USE;
 int cmd_show(struct app *app, struct err *err) MUST_USE;
 int cmd_status(struct app *app, struct err *err) MUST_USE;

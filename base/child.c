@@ -127,6 +127,7 @@ bool child_running(struct child *c)
 	pid_t got = waitpid(c->pid, &status, WNOHANG);
 	if (got != c->pid)
 		return true;
+	child_list_remove(c);
 	c->status = status;
 	c->pid = 0;
 	drain_stderr(c);
@@ -199,6 +200,7 @@ void child_free(struct child *c)
 		kill(-c->pid, SIGKILL);
 		while (waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR)
 			continue;
+		child_list_remove(c);
 		c->pid = 0;
 	}
 	child_leave(c);
@@ -206,6 +208,7 @@ void child_free(struct child *c)
 
 void child_leave(struct child *c)
 {
+	child_list_remove(c);
 	close_fd(&c->in);
 	close_fd(&c->out);
 	close_fd(&c->errs);
@@ -216,6 +219,17 @@ void child_leave(struct child *c)
 pid_t child_pid(const struct child *c)
 {
 	return c->pid;
+}
+
+int child_status(const struct child *c)
+{
+	return c->status;
+}
+
+void child_fds(const struct child *c, int *ret_out, int *ret_errs)
+{
+	*ret_out = c->out;
+	*ret_errs = c->errs;
 }
 
 /* Appends all of its output, up to the buffer's maximum. */

@@ -30,6 +30,7 @@ int identity_find(const char *user, struct identity *ret, struct err *err) MUST_
 
 struct child_opts {
 	const char *const *argv; /* argv[0] is searched in PATH if it has no slash */
+	const char *program;     /* what to run under the name argv[0]; NULL: argv[0] */
 	const char *const *env;  /* "NAME=value" sets, "NAME" unsets; the rest is inherited */
 	const char *cwd;
 	const struct identity *run_as; /* with its supplementary groups; NULL: as we are */
@@ -66,8 +67,19 @@ DEFINE_CLEANUP(struct child, child_free)
 void child_leave(struct child *c);
 
 pid_t child_pid(const struct child *c);
+/* Once it is reaped: as waitpid(2) gives it. */
+int child_status(const struct child *c);
+/* Our ends of its stdout and stderr, -1 where there is none or it is closed: for a poll of one's
+ * own. They stay the child object's. */
+void child_fds(const struct child *c, int *ret_out, int *ret_errs);
 /* The last 8 KiB of stderr. */
 const char *child_stderr(struct child *c);
+
+/* From now on, processes whose parent died become ours when one of our children started them. Call
+ * child_reap_orphans after each SIGCHLD: it reaps those that have ended, and none that has a child
+ * object. */
+int child_adopt_orphans(struct err *err) MUST_USE;
+void child_reap_orphans(void);
 
 /* Start, append all output to `out` (may be NULL), wait. On failure `out` is as it was. */
 int child_run(const struct child_opts *opts, struct buf *out, struct deadline d, struct err *err)

@@ -15,6 +15,14 @@ struct child {
 	char tail[CHILD_STDERR_KEPT + CHILD_STDERR_READ + 1];
 	size_t tail_len;
 	char *name;
+	struct child *next; /* in the list of those that are not reaped yet */
 };
+
+/* That list, in child_orphans.c. Locked from before a fork until its child is in the list. */
+void child_list_lock(void);
+void child_list_unlock(void);
+void child_list_add(struct child *c);
+/* Locks by itself; one that is not in the list is fine. */
+void child_list_remove(struct child *c);
 
 #endif

@@ -233,7 +233,7 @@ static _Noreturn void become(const struct launch *l)
 			_exit(127);
 	}
 	environ = l->env;
-	execvp(o->argv[0], (char *const *)(uintptr_t)o->argv);
+	execvp(o->program != NULL ? o->program : o->argv[0], (char *const *)(uintptr_t)o->argv);
 	fail_start(report, "exec");
 }
 
@@ -305,10 +305,16 @@ int child_start(const struct child_opts *o, struct child **ret, struct err *err)
 	    prepare_env(&l, err) < 0 || prepare_groups(&l, err) < 0 ||
 	    prepare_descriptors(&l, err) < 0)
 		return -1;
+	child_list_lock();
 	pid_t pid = fork_and_become(&l);
+	int why = errno;
+	if (pid > 0) {
+		c->pid = pid;
+		child_list_add(c);
+	}
+	child_list_unlock();
 	if (pid < 0)
-		return err_sys(err, ERR_FAILED, errno, "can't start '%s'", c->name);
-	c->pid = pid;
+		return err_sys(err, ERR_FAILED, why, "can't start '%s'", c->name);
 	/* Both sides make the group: nobody may signal it before it exists. A session is made by
 	 * the child alone, and await_exec waits for that. */
 	if (!o->outlives)
