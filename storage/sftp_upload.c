@@ -6,7 +6,7 @@
 #include "storage/store_part.h"
 
 /* So much is on its way without an answer; libssh2 sends it in packets of 30000 bytes. */
-enum { WINDOW = 1 << 20, WINDOW_MEMORY = 4 << 20 };
+enum { WINDOW = 2 << 20, WINDOW_MEMORY = 6 << 20 };
 /* An abort of a cancelled job waits no longer for each answer. */
 enum { ABORT_MS = 5000 };
 /* Less room than that is none: what was refused were at most so many bytes. */
