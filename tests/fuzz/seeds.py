@@ -138,7 +138,18 @@ def age():
                                    ("chunks", [ours], bytes(70000)))}
 
 
+def webdav():
+    found = ("<D:propstat><D:prop>%s</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>")
+    folder = "<D:resourcetype><D:collection/></D:resourcetype><D:quota-available-bytes>5</D:quota-available-bytes>"
+    file = ("<D:resourcetype/><D:getcontentlength>7</D:getcontentlength>"
+            "<D:getlastmodified>Mon, 23 Nov 2026 12:00:00 GMT</D:getlastmodified>")
+    return {"multistatus": ("<?xml version='1.0'?><D:multistatus xmlns:D='DAV:'><D:response><D:href>/a/</D:href>%s"
+                            "</D:response><D:response><D:href>/a/x%%20y.0123abcd.part</D:href>%s</D:response>"
+                            "</D:multistatus>" % (found % folder, found % file)).encode(),
+            "url": b"sftp://a%40b@[::1]:2222/srv/%20x/"}
+
+
 MAKERS = {"age": age, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
-          "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head}
+          "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav}

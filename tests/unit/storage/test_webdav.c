@@ -1,0 +1,228 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "storage/store_part.h"
+#include "storage/store_url.h"
+#include "storage/webdav.h"
+
+static int parse(const char *text, struct webdav_entries *ret, struct err *err)
+{
+	return webdav_parse(text, strlen(text), ret, err);
+}
+
+/* ---- multistatus ---- */
+
+/* As Apache 2.4 writes it: one prefix per namespace, what is not found in a propstat of its own. */
+static const char apache[] =
+    "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
+    "<D:multistatus xmlns:D=\"DAV:\">\n"
+    "<D:response xmlns:lp1=\"DAV:\" xmlns:lp2=\"http://apache.org/dav/props/\" "
+    "xmlns:g0=\"DAV:\">\n<D:href>/dav/hdms/</D:href>\n<D:propstat>\n<D:prop>\n"
+    "<lp1:resourcetype><D:collection/></lp1:resourcetype>\n"
+    "<lp1:getlastmodified>Mon, 23 Nov 2026 12:00:00 GMT</lp1:getlastmodified>\n"
+    "<lp1:quota-available-bytes>4096</lp1:quota-available-bytes>\n"
+    "</D:prop>\n<D:status>HTTP/1.1 200 OK</D:status>\n</D:propstat>\n"
+    "<D:propstat>\n<D:prop>\n<g0:getcontentlength/>\n</D:prop>\n"
+    "<D:status>HTTP/1.1 404 Not Found</D:status>\n</D:propstat>\n</D:response>\n"
+    "<D:response xmlns:lp1=\"DAV:\">\n<D:href>/dav/hdms/%c3%bc+x%20y</D:href>\n"
+    "<D:propstat>\n<D:prop>\n<D:quota-available-bytes/>\n</D:prop>\n"
+    "<D:status>HTTP/1.1 404 Not Found</D:status>\n</D:propstat>\n<D:propstat>\n<D:prop>\n"
+    "<lp1:resourcetype/>\n<lp1:getcontentlength>18446744073709551</lp1:getcontentlength>\n"
+    "<lp1:getlastmodified>Thu, 01 Jan 1970 00:00:01 GMT</lp1:getlastmodified>\n</D:prop>\n"
+    "<D:status>HTTP/1.1 200 OK</D:status>\n</D:propstat>\n</D:response>\n</D:multistatus>\n";
+
+static void parse__an_answer_of_apache__has_all(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct webdav_entries e = {0};
+	assert_int_equal(parse(apache, &e, &err), 0);
+	assert_int_equal(e.count, 2);
+	assert_int_equal(e.room, 4096);
+	assert_string_equal(e.items[0].name, "hdms");
+	assert_true(e.items[0].is_folder);
+	assert_false(e.items[0].has_bytes);
+	assert_int_equal(e.items[0].modified_ms, INT64_C(1795435200000));
+	assert_string_equal(e.items[1].name, "\xc3\xbc+x y");
+	assert_false(e.items[1].is_folder);
+	assert_true(e.items[1].has_bytes);
+	assert_int_equal(e.items[1].bytes, UINT64_C(18446744073709551));
+	assert_int_equal(e.items[1].modified_ms, 1000);
+	webdav_entries_done(&e);
+}
+
+/* Properties in one propstat, or several; hrefs as urls; no prefix at all. */
+static void parse__odd_answers__are_understood_or_passed_over(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct webdav_entries e = {0};
+	static const char text[] =
+	    "<multistatus xmlns='DAV:'>"
+	    "<response><href>https://host:1/a/one%zz%2</href><propstat><prop><getcontentlength>7"
+	    "</getcontentlength></prop><status>HTTP/1.1 200 OK</status></propstat></response>"
+	    "<response><href>/a/forbidden</href><status>HTTP/1.1 403 Forbidden</status></response>"
+	    "<response><propstat><prop/><status>HTTP/1.1 200 OK</status></propstat></response>"
+	    "<response><href>/a/two?x=1</href><propstat><prop><getcontentlength>-1"
+	    "</getcontentlength><getlastmodified>yesterday</getlastmodified></prop>"
+	    "<status>HTTP/1.1 200 OK</status></propstat></response>"
+	    "<response><href>/</href><propstat><prop><getcontentlength>99999999999999999999"
+	    "</getcontentlength></prop><status>HTTP/1.1 200 OK</status></propstat></response>"
+	    "<other/></multistatus>";
+	assert_int_equal(parse(text, &e, &err), 0);
+	assert_int_equal(e.count, 3);
+	assert_int_equal(e.room, UINT64_MAX);
+	assert_string_equal(e.items[0].name, "one%zz%2");
+	assert_int_equal(e.items[0].bytes, 7);
+	assert_int_equal(e.items[0].modified_ms, 0);
+	assert_string_equal(e.items[1].name, "two");
+	assert_false(e.items[1].has_bytes);
+	assert_int_equal(e.items[1].modified_ms, 0);
+	assert_string_equal(e.items[2].name, "");
+	assert_false(e.items[2].has_bytes);
+	webdav_entries_done(&e);
+}
+
+static void parse__a_decoded_nul__stays_encoded(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct webdav_entries e = {0};
+	assert_int_equal(parse("<multistatus><response><href>/x%00y</href><propstat><prop/>"
+			       "<status>HTTP/1.1 200 OK</status></propstat></response>"
+			       "</multistatus>",
+			       &e, &err),
+			 0);
+	assert_string_equal(e.items[0].name, "x%00y");
+	webdav_entries_done(&e);
+}
+
+static void parse__what_is_none__is_corrupt(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {"", "hello", "<html><body/></html>", "<multistatus>"};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct err err = ERR_INIT;
+		struct webdav_entries e = {0};
+		assert_int_equal(parse(wrong[i], &e, &err), -1);
+		assert_int_equal(err.code, ERR_CORRUPT);
+		assert_int_equal(e.count, 0);
+	}
+	struct err err = ERR_INIT;
+	struct webdav_entries e = {0};
+	assert_int_equal(parse("<html/>", &e, &err), -1);
+	assert_string_equal(err.msg, "a <html> instead of a <multistatus>");
+	for (size_t len = 0; len < sizeof apache - 2; len++)
+		assert_int_equal(webdav_parse(apache, len, &e, &err), -1);
+}
+
+/* ---- names of unfinished objects ---- */
+
+static void part__made__is_one_of_its_object(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	CLEANUP(freep) char *one = NULL;
+	CLEANUP(freep) char *two = NULL;
+	assert_int_equal(store_part_make("hdms-x.json", &one, &err), 0);
+	assert_int_equal(store_part_make("hdms-x.json", &two, &err), 0);
+	assert_string_not_equal(one, two);
+	assert_true(store_part_is(one, ""));
+	assert_true(store_part_is(one, "hdms-"));
+	assert_false(store_part_is(one, "other-"));
+	assert_false(store_name_is_valid(one));
+}
+
+static void part__of_another_form__is_not_ours(void **state)
+{
+	(void)state;
+	static const char *const foreign[] = {"x.part",
+					      "x.0123abc.part",
+					      "x.0123abcde.part",
+					      "x.0123ABCD.part",
+					      "x.0123abcd",
+					      ".0123abcd.part",
+					      ".x.0123abcd.part",
+					      "a b.0123abcd.part",
+					      "x.0123abcd.part.part",
+					      ""};
+	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+		if (store_part_is(foreign[i], ""))
+			fail_msg("'%s'", foreign[i]);
+	char name[STORE_NAME_MAX + 32];
+	memset(name, 'x', sizeof name);
+	snprintf(name + STORE_NAME_MAX + 1, 15, ".0123abcd.part");
+	assert_false(store_part_is(name, ""));
+	assert_true(store_part_is(name + 1, ""));
+}
+
+/* ---- urls ---- */
+
+static void url__taken_apart__has_its_parts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url, *user, *host, *path;
+		uint16_t port;
+		bool loopback;
+	} cases[] = {
+	    {"sftp://backup@nas/srv/x", "backup", "nas", "/srv/x", 22, false},
+	    {"sftp://nas:2222/srv/x///", NULL, "nas", "/srv/x", 2222, false},
+	    {"sftp://a%40b@[::1]/%20%25x", "a@b", "[::1]", "/ %x", 22, true},
+	    {"dav://LOCALHOST", NULL, "LOCALHOST", "/", 22, true},
+	    {"davs://127.0.0.9:8443/../x", NULL, "127.0.0.9", "/../x", 8443, true},
+	    {"davs://127.0.0.1.example.com/", NULL, "127.0.0.1.example.com", "/", 22, false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct err err = ERR_INIT;
+		struct store_url u = {0};
+		if (store_url_parse(cases[i].url, 22, &u, &err) < 0)
+			fail_msg("%s: %s", cases[i].url, err.msg);
+		if (cases[i].user == NULL)
+			assert_null(u.user);
+		else
+			assert_string_equal(u.user, cases[i].user);
+		assert_string_equal(u.host, cases[i].host);
+		assert_string_equal(u.path, cases[i].path);
+		assert_int_equal(u.port, cases[i].port);
+		assert_int_equal(store_url_is_loopback(&u), cases[i].loopback);
+		store_url_done(&u);
+	}
+}
+
+static void url__with_a_secret__is_refused_without_showing_it(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {"sftp://u:secret@h/x", "sftp://:secret@h/x",
+					    "davs://u:secret@h:99999/x", "davs://u:secret@/x"};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct err err = ERR_INIT;
+		struct store_url u = {0};
+		assert_int_equal(store_url_parse(wrong[i], 22, &u, &err), -1);
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_null(strstr(err.msg, "secret"));
+		assert_null(strstr(err.hint, "secret"));
+		assert_null(u.host);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(parse__an_answer_of_apache__has_all),
+	    cmocka_unit_test(parse__odd_answers__are_understood_or_passed_over),
+	    cmocka_unit_test(parse__a_decoded_nul__stays_encoded),
+	    cmocka_unit_test(parse__what_is_none__is_corrupt),
+	    cmocka_unit_test(part__made__is_one_of_its_object),
+	    cmocka_unit_test(part__of_another_form__is_not_ours),
+	    cmocka_unit_test(url__taken_apart__has_its_parts),
+	    cmocka_unit_test(url__with_a_secret__is_refused_without_showing_it),
+	};
+	return cmocka_run_group_tests_name("storage/webdav", tests, NULL, NULL);
+}
