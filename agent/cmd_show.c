@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
+#include "agent/daemon/page.h"
 #include "agent/format.h"
 #include "agent/job.h"
 #include "agent/verified_text.h"
@@ -168,6 +169,20 @@ static void show_head(struct app *app, const struct backup *b, const json_t *man
 	}
 }
 
+static int write_page(const struct app *app, const json_t *shown, struct err *err)
+{
+	const char *path = cli_value(app->cli, "html");
+	struct buf text;
+	if (path == NULL)
+		return 0;
+	buf_init(&text, PAGE_MAX_BYTES);
+	int done = page_backup_html(shown, &text, err);
+	if (done == 0)
+		done = output_file(path, &text, err);
+	buf_done(&text);
+	return done;
+}
+
 int cmd_show(struct app *app, struct err *err)
 {
 	CLEANUP(job_freep) struct job *j = NULL;
@@ -197,7 +212,9 @@ int cmd_show(struct app *app, struct err *err)
 	    json_pack("{s:o, s:O, s:O, s:O, s:s, s:I}", "manifest", doc, "sidecar", b->sidecar_json,
 		      "drills", b->evidence, "verifies", b->verdicts, "proof", proof_name(b->proof),
 		      "fetched_bytes", (json_int_t)reader_fetched_bytes(r));
-	if (all != NULL && verified_json(b, all, err) < 0) {
+	if (all == NULL)
+		return err_nomem(err, "the JSON output");
+	if (verified_json(b, all, err) < 0 || write_page(app, all, err) < 0) {
 		json_decref(all);
 		return -1;
 	}

@@ -1,148 +1,175 @@
-/* Is it safe now? The newest backup, the newest proven one, and their ages; for a monitor, the exit
+/* Is it safe now? One sentence, and what it rests on, in about ten lines; for a monitor, the exit
  * status alone. */
 #include <stdlib.h>
+#include <string.h>
 #include "agent/commands.h"
-#include "agent/config_store.h"
-#include "agent/copies.h"
+#include "agent/daemon/page.h"
 #include "agent/format.h"
-#include "agent/job.h"
-#include "agent/verified_text.h"
+#include "agent/metrics.h"
+#include "agent/overview.h"
+#include "base/clock.h"
 
-/* NULL when memory is short. */
-static json_t *brief(const struct backup *b)
+enum { REASONS_SHOWN = 4 };
+
+static const char *style_of(const char *level)
 {
-	char text[CLOCK_TEXT_BYTES];
-	struct err ignored = ERR_INIT;
-	if (b == NULL)
-		return json_null();
-	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:s}", "id", b->id, "taken",
-			      clock_rfc3339(b->taken_ms, text), "age_ms",
-			      (json_int_t)(clock_wall_ms() - b->taken_ms), "bytes",
-			      (json_int_t)b->stored_bytes, "proof", proof_name(b->proof));
-	if (j != NULL && verified_json(b, j, &ignored) == 0)
-		return j;
-	json_decref(j);
-	return NULL;
+	return strcmp(level, "safe") == 0     ? STYLE_GOOD
+	       : strcmp(level, "danger") == 0 ? STYLE_BAD
+					      : STYLE_WARN;
 }
 
-static void say_backup(struct app *app, const char *what, const struct backup *b)
+static const char *since(const json_t *obj, const char *key, char out[FORMAT_BYTES])
 {
-	char age[FORMAT_BYTES], size[FORMAT_BYTES], verified[FORMAT_BYTES];
-	if (b == NULL)
-		output_line(app->out, "%s: " STYLE_BAD "none" STYLE_END, what);
-	else
-		output_line(app->out, "%s: %s, taken %s, %s, proof: %s, verified: %s", what, b->id,
-			    format_age(clock_wall_ms() - b->taken_ms, age),
-			    format_size(b->stored_bytes, size),
-			    b->proof == PROOF_NONE ? "not tried" : proof_name(b->proof),
-			    verified_text(b, verified));
+	int64_t ms = overview_time(obj, key);
+	return ms > 0 ? format_age(clock_wall_ms() - ms, out) : "never";
 }
 
-/* What one store lacks of the others' is told, and counted. */
-static int ask_store(struct app *app, const struct job *j, const struct config_store *config,
-		     json_t *list, struct err *ret_first, struct err *err)
+/* As list says it. */
+static const char *verified(const json_t *b, char out[FORMAT_BYTES])
 {
-	CLEANUP(store_freep) struct store *s = NULL;
-	struct err why = ERR_INIT;
-	size_t missing = 0;
-	if (config_store_open(config, &s, &why) < 0 ||
-	    copies_lag(app, &j->catalog, s, config, &missing, &why) < 0) {
-		if (why.code == ERR_CANCELLED) {
-			*err = why;
-			return -1;
-		}
-		output_line(app->out, "store '%s': " STYLE_BAD "%s" STYLE_END, config->label,
-			    why.msg);
-	} else if (missing > 0) {
-		err_set(&why, ERR_FAILED, "store '%s' lacks %zu of the backups", config->label,
-			missing);
-		err_hint(&why, "`lifeboat copy` brings them there.");
-		output_line(app->out, "store '%s': " STYLE_WARN "lacks %zu backups" STYLE_END,
-			    config->label, missing);
-	} else {
-		output_line(app->out, "store '%s': has its copies", config->label);
+	const json_t *age_ms = json_object_get(b, "verified_age_ms");
+	if (json_is_true(json_object_get(b, "damaged")))
+		return "damaged";
+	if (strcmp(json_str_or(b, "verified", ""), "passed") != 0 || !json_is_integer(age_ms))
+		return "never";
+	return format_age(json_integer_value(age_ms), out);
+}
+
+static void say_backup(struct output *out, const char *what, const json_t *b)
+{
+	char age[FORMAT_BYTES], size[FORMAT_BYTES], rows[FORMAT_BYTES], keys[FORMAT_BYTES],
+	    checked[FORMAT_BYTES];
+	if (!json_is_object(b)) {
+		output_line(out, "%-8s " STYLE_BAD "none" STYLE_END, what);
+		return;
 	}
-	if (ret_first->code == ERR_NONE)
-		*ret_first = why;
-	bool asked = s != NULL && (why.code == ERR_NONE || missing > 0);
-	return json_push(list,
-			 json_pack("{s:s, s:o, s:o}", "store", config->label, "missing",
-				   asked ? json_integer((json_int_t)missing) : json_null(), "error",
-				   asked ? json_null() : json_text_value(why.msg)),
-			 err);
+	const char *proof = json_str_or(b, "proof", "none");
+	output_line(out, "%-8s %s, taken %s, %s, %s rows, %s keys; proof: %s, verified: %s", what,
+		    json_str_or(b, "id", "?"), since(b, "taken", age),
+		    format_size(json_u64_or(b, "bytes", 0), size),
+		    format_count(json_u64_or(b, "rows", 0), rows),
+		    format_count(json_u64_or(b, "keys", 0), keys),
+		    strcmp(proof, "none") == 0 ? "not tried" : proof, verified(b, checked));
 }
 
-/* Of the stores that get copies. *ret_first: the first that lags behind or does not answer. */
-static int ask_others(struct app *app, const struct job *j, json_t *list, struct err *ret_first,
-		      struct err *err)
+static void say_stores(struct output *out, const json_t *stores)
 {
-	const struct config *c = app->config;
-	for (size_t i = 0; i < c->store_count; i++)
-		if (&c->stores[i] != j->store_config &&
-		    ask_store(app, j, &c->stores[i], list, ret_first, err) < 0)
+	size_t i;
+	json_t *s;
+	json_array_foreach(stores, i, s)
+	{
+		char age[FORMAT_BYTES], room[FORMAT_BYTES];
+		const json_t *list = json_object_get(s, "backups");
+		const char *label = json_str_or(s, "label", "?"),
+			   *site = json_str_or(s, "site", NULL);
+		uint64_t space = json_u64_or(s, "free_bytes", 0);
+		if (!json_is_true(json_object_get(s, "reachable"))) {
+			output_line(out, "%-8s '%s' " STYLE_BAD "can't be reached" STYLE_END,
+				    "store", label);
+			continue;
+		}
+		output_line(
+		    out, "%-8s '%s'%s%s: %zu backups, the newest %s%s%s in %s", "store", label,
+		    site != NULL ? " at " : "", site != NULL ? site : "", json_array_size(list),
+		    since(json_array_get(list, 0), "taken", age), space > 0 ? ", room for " : ",",
+		    space > 0 ? format_size(space, room) : "", json_str_or(s, "where", "?"));
+	}
+}
+
+static void say_jobs(struct output *out, const json_t *agent)
+{
+	const char *name;
+	json_t *job;
+	json_object_foreach(json_object_get(agent, "jobs"), name, job)
+	{
+		char next[FORMAT_BYTES], last[FORMAT_BYTES];
+		int64_t at = overview_time(job, "next");
+		output_line(out, "%-8s next %s, last success %s", name,
+			    at > 0 ? format_time(at, next) : "not scheduled",
+			    since(json_object_get(job, "last_success"), "ended", last));
+	}
+}
+
+static void say(struct output *out, const json_t *doc)
+{
+	size_t i;
+	json_t *item;
+	const json_t *reasons = json_object_get(doc, "reasons"),
+		     *newest = json_object_get(doc, "newest"),
+		     *proven = json_object_get(doc, "proven");
+	size_t missing = json_array_size(json_object_get(doc, "not_backed_up"));
+	output_line(out, "%s%s" STYLE_END, style_of(json_str_or(doc, "level", "")),
+		    json_str_or(doc, "verdict", "?"));
+	json_array_foreach(reasons, i, item)
+	{
+		/* The first one is in the verdict. */
+		if (i > 0 && i < REASONS_SHOWN)
+			output_line(out, "%-8s %s%s" STYLE_END, "also",
+				    style_of(json_str_or(item, "level", "")),
+				    json_str_or(item, "text", "?"));
+	}
+	if (json_array_size(reasons) > REASONS_SHOWN)
+		output_line(out, "%-8s %zu more", "also", json_array_size(reasons) - REASONS_SHOWN);
+	say_backup(out, "newest", newest);
+	if (strcmp(json_str_or(newest, "id", ""), json_str_or(proven, "id", "")) != 0)
+		say_backup(out, "proven", proven);
+	say_stores(out, json_object_get(doc, "stores"));
+	say_jobs(out, json_object_get(doc, "agent"));
+	if (missing > 0)
+		output_line(out, "%-8s %zu parts of the stack: --json names them", "without",
+			    missing);
+}
+
+static int write_files(const struct app *app, const json_t *doc, struct err *err)
+{
+	const struct {
+		const char *option;
+		int (*text)(const json_t *doc, struct buf *out, struct err *err);
+	} files[] = {{"metrics", metrics_text}, {"html", page_html}};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		const char *path = cli_value(app->cli, files[i].option);
+		struct buf text;
+		if (path == NULL)
+			continue;
+		buf_init(&text, PAGE_MAX_BYTES);
+		int done = files[i].text(doc, &text, err);
+		if (done == 0)
+			done = output_file(path, &text, err);
+		buf_done(&text);
+		if (done < 0)
 			return -1;
+	}
 	return 0;
+}
+
+/* The exit status: danger 1, attention 2; 69 when no store answers. */
+static int judge(const json_t *doc, struct err *err)
+{
+	const char *level = json_str_or(doc, "level", "");
+	const json_t *reason = json_array_get(json_object_get(doc, "reasons"), 0);
+	const char *first = json_str_or(reason, "text", "");
+	size_t i, reached = 0;
+	json_t *store;
+	json_array_foreach(json_object_get(doc, "stores"), i, store)
+	{
+		reached += json_is_true(json_object_get(store, "reachable"));
+	}
+	if (reached == 0)
+		return err_set(err, ERR_UNREACHABLE, "%s", first);
+	if (strcmp(level, "safe") == 0)
+		return 0;
+	err_set(err, strcmp(level, "danger") == 0 ? ERR_FAILED : ERR_UNVERIFIED, "%s", first);
+	const char *hint = json_str_or(reason, "hint", NULL);
+	return hint != NULL ? err_hint(err, "%s", hint) : -1;
 }
 
 int cmd_status(struct app *app, struct err *err)
 {
-	CLEANUP(job_freep) struct job *j = NULL;
-	const struct backup *newest = NULL, *proven = NULL;
-	CLEANUP(json_freep) json_t *copies = json_array();
-	struct err lag = ERR_INIT;
-	size_t broken = 0;
-	if (job_open(app, cli_value(app->cli, "store"), NULL, &j, err) < 0 ||
-	    catalog_load(j->store, app->config->stack.name, &j->catalog, err) < 0)
+	CLEANUP(json_freep) json_t *doc = NULL;
+	if (overview_load(app->config, cli_value(app->cli, "store"), &doc, err) < 0)
 		return -1;
-	for (size_t i = 0; i < j->catalog.count; i++) {
-		const struct backup *b = &j->catalog.items[i];
-		if (b->broken[0] != '\0') {
-			broken++;
-			continue;
-		}
-		if (b->partial)
-			continue;
-		newest = newest != NULL ? newest : b;
-		proven = proven == NULL && b->proof == PROOF_PASSED && !b->damaged ? b : proven;
-	}
-	output_line(app->out, "stack '%s' in store '%s' (%s)", app->config->stack.name,
-		    j->store_config->label, store_where(j->store));
-	say_backup(app, "newest backup", newest);
-	if (proven != newest || newest == NULL)
-		say_backup(app, "newest proven backup", proven);
-	output_line(app->out, "backups: %zu, broken: %zu", j->catalog.count, broken);
-	if (cli_value(app->cli, "store") == NULL && ask_others(app, j, copies, &lag, err) < 0)
+	say(app->out, doc);
+	if (write_files(app, doc, err) < 0 || output_json(app->out, json_incref(doc), err) < 0)
 		return -1;
-	json_t *doc = json_pack(
-	    "{s:s, s:s, s:o, s:o, s:I, s:I, s:O}", "stack", app->config->stack.name, "store",
-	    j->store_config->label, "newest", brief(newest), "proven", brief(proven), "backups",
-	    (json_int_t)j->catalog.count, "broken", (json_int_t)broken, "copies", copies);
-	if (output_json(app->out, doc, err) < 0)
-		return -1;
-	if (newest == NULL)
-		return err_set(err, ERR_FAILED, "there is no backup");
-	if (newest->damaged) {
-		err_set(err, ERR_FAILED, "a verify found damage in the newest backup");
-		return err_hint(err,
-				"`lifeboat show %s` tells when, `lifeboat verify %s` what is "
-				"intact.",
-				newest->id, newest->id);
-	}
-	if (newest->proof == PROOF_FAILED)
-		return err_set(err, ERR_FAILED, "the newest backup failed its drill");
-	if (lag.code != ERR_NONE) {
-		*err = lag;
-		return -1;
-	}
-	if (newest->suspicious) {
-		const char *why = json_string_value(
-		    json_array_get(json_object_get(newest->sidecar_json, "suspicion"), 0));
-		err_set(err, ERR_UNVERIFIED, "the newest backup is suspicious%s%s",
-			why != NULL ? ": " : "", why != NULL ? why : "");
-		return err_hint(err, "If it is right, say so with `lifeboat trust %s`.",
-				newest->id);
-	}
-	if (proven == NULL)
-		return err_set(err, ERR_UNVERIFIED, "no backup has been proved yet: run a drill");
-	return 0;
+	return judge(doc, err);
 }

@@ -57,6 +57,26 @@ static const struct cli_option pin_options[] = {
 
 static const struct cli_option store_options[] = {STORE_OPTION, NONE};
 
+#define HTML_OPTION                                                                                \
+	{                                                                                          \
+		.name = "html", .value = "FILE", .complete = CLI_COMPLETE_FILE,                    \
+		.help = "also write it to a file, as the page that lifeboat run serves"            \
+	}
+
+static const struct cli_option status_options[] = {
+    {.name = "store",
+     .value = "NAME",
+     .help = "this store alone, by the label of its section; without it all of them"},
+    {.name = "metrics",
+     .value = "FILE",
+     .complete = CLI_COMPLETE_FILE,
+     .help = "also write metrics for Prometheus to a file, for node_exporter's textfile collector"},
+    HTML_OPTION,
+    NONE,
+};
+
+static const struct cli_option show_options[] = {STORE_OPTION, HTML_OPTION, NONE};
+
 static const struct cli_option verify_options[] = {
     {.name = "all", .help = "every backup in the store"},
     {.name = "sample",
@@ -250,7 +270,7 @@ const struct cli_command cli_commands[] = {
 	 "exact row counts and digests, Redis keys, configuration files, drills.\n\n"
 	 "BACKUP is an id, a unique beginning of one, 'latest' (the default) or 'proven' "
 	 "for the newest one that passed a drill.",
-     .options = store_options},
+     .options = show_options},
     {.name = "verify",
      .run = cmd_verify,
      .args = "[BACKUP]",
@@ -408,14 +428,19 @@ const struct cli_command cli_commands[] = {
      .run = cmd_status,
      .summary = "tells whether all is safe now, for people and monitors",
      .description =
-	 "The newest backup and the newest proven one, and their ages; and whether the other "
-	 "stores have their copies.\n\n"
-	 "Exit status 0: the newest is not failed, there is a proven one, and all copies are "
-	 "there. "
-	 "1: there is no backup, the newest failed its drill, or a store lacks copies. 69: a store "
-	 "does not answer. 2: none has been proved yet, or the newest is "
-	 "suspicious.",
-     .options = store_options},
+	 "One sentence first: the newest proven backup, its age, and how long its restore took. "
+	 "Then what the sentence rests on: the newest backup, every store, the jobs of lifeboat "
+	 "run. A store that does not answer is told, and the others are looked at.\n\n"
+	 "Exit status 0: safe. 1: danger: there is no backup, the newest failed its drill, or it "
+	 "is "
+	 "more than twice as old as backup_age in [agent] allows. 2: attention: no backup has been "
+	 "proved yet, the newest is suspicious or too old, a store does not answer or lacks "
+	 "copies, "
+	 "a backup is broken, a job failed or is overdue. 69: no store answers.",
+     .options = status_options,
+     .examples = "lifeboat status --metrics /var/lib/prometheus/node-exporter/lifeboat.prom\tfrom "
+		 "cron, for node_exporter\n"
+		 "lifeboat status --html /var/www/lifeboat.html\tthe page, as a file"},
     {.name = "version",
      .run = cmd_version,
      .no_config = true,

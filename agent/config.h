@@ -125,6 +125,7 @@ struct config_agent {        /* of lifeboat run */
 	char *tls_cert, *tls_key;
 	char *state_dir; /* NULL: see daemon/state.h */
 	int64_t stop_timeout_ms;
+	int64_t backup_age_ms, proof_age_ms; /* older is a reason for attention */
 };
 
 struct config_schedule { /* of lifeboat run; cron texts by kind of job, or NULL */

@@ -2,81 +2,6 @@
 
 #include <string.h>
 
-/* In the order of agent.conf(5): by usefulness. */
-const struct config_section config_sections[] = {
-    {.name = "stack",
-     .offset = offsetof(struct config, stack),
-     .help = "What is protected together, and where it runs."},
-    {.name = "postgres",
-     .component = true,
-     .offset = offsetof(struct config, postgres),
-     .enabled_offset = offsetof(struct config_postgres, enabled),
-     .help = "The PostgreSQL server: all its databases, roles and settings. Without this section "
-	     "it is no part of the stack."},
-    {.name = "redis",
-     .component = true,
-     .offset = offsetof(struct config, redis),
-     .enabled_offset = offsetof(struct config_redis, enabled),
-     .help = "The Redis or Valkey server. Without this section it is no part of the stack."},
-    {.name = "pgbouncer",
-     .component = true,
-     .offset = offsetof(struct config, pgbouncer),
-     .enabled_offset = offsetof(struct config_pgbouncer, enabled),
-     .help = "PgBouncer's configuration. Without this section it is no part of the stack."},
-    {.name = "volume",
-     .labelled = true,
-     .component = true,
-     .offset = offsetof(struct config, volumes),
-     .count_offset = offsetof(struct config, volume_count),
-     .item_bytes = sizeof(struct config_volume),
-     .help = "A further volume, file by file: uploaded media and the like. One section for each."},
-    {.name = "store",
-     .labelled = true,
-     .offset = offsetof(struct config, stores),
-     .count_offset = offsetof(struct config, store_count),
-     .item_bytes = sizeof(struct config_store),
-     .help = "Where archives are kept. One section for each store. A backup is written to the "
-	     "first one and copied to the others from there; the first is also the one that is "
-	     "read where a command is given no --store."},
-    {.name = "check",
-     .labelled = true,
-     .offset = offsetof(struct config, checks),
-     .count_offset = offsetof(struct config, check_count),
-     .item_bytes = sizeof(struct config_check),
-     .help = "A question of your own that every restored database must answer rightly before a "
-	     "drill passes. One section for each."},
-    {.name = "archive",
-     .offset = offsetof(struct config, archive),
-     .help = "How archives are written."},
-    {.name = "suspicious",
-     .offset = offsetof(struct config, suspicious),
-     .help = "When a backup looks wrong: smaller than so many percent of what is normal, which is "
-	     "the median of the backups before it. It is kept and told, and takes no other's place "
-	     "in keep rules. lifeboat trust says that it is right."},
-    {.name = "health",
-     .offset = offsetof(struct config, health),
-     .help = "How long a restored server may take until it is healthy: as many attempts as "
-	     "retries says, each of them timeout long, with interval between them."},
-    {.name = "agent",
-     .offset = offsetof(struct config, agent),
-     .help = "Of lifeboat run: what it keeps, where its status page is and who may see it."},
-    {.name = "schedule",
-     .offset = 0,
-     .help = "When lifeboat run does what. Times are five fields as in crontab(5): minute, hour, "
-	     "day of the month, month, day of the week, with names, ranges, steps and lists; or "
-	     "@hourly, @daily, @weekly, @monthly, @yearly. Without a line nothing of that kind "
-	     "runs by itself."},
-    {.name = "hook",
-     .offset = offsetof(struct config, hook),
-     .help = "Commands for the shell, before and after a job, whether lifeboat run starts it or "
-	     "you do. They find its facts in the environment: LIFEBOAT_JOB, LIFEBOAT_STACK; after "
-	     "it also LIFEBOAT_OUTCOME (success, failure, unverified, ...), LIFEBOAT_ERROR, "
-	     "LIFEBOAT_BACKUP_ID and LIFEBOAT_DURATION_MS. A before that fails stops the job; an "
-	     "after always runs, and what it does changes nothing about how the job ended. Write "
-	     "$$ for a dollar sign of the shell."},
-};
-const size_t config_section_count = sizeof config_sections / sizeof config_sections[0];
-
 #define AT(section, field) offsetof(struct config_##section, field)
 #define NETWORK            "s3 sftp davs dav"
 #define SCHEDULE(kind, name, sample, text)                                                         \
@@ -673,22 +598,45 @@ const struct config_key config_keys[] = {
      .offset = AT(agent, stop_timeout_ms),
      .help = "How long a job that is told to end (by SIGTERM to lifeboat run, or at its deadline) "
 	     "may take to clean up before it is killed."},
+    {.section = "agent",
+     .key = "backup_age",
+     .type = CONFIG_DURATION,
+     .fallback = "2d",
+     .min = 60000,
+     .max = 31536000000,
+     .offset = AT(agent, backup_age_ms),
+     .help = "How old the newest backup may be before lifeboat status asks for attention. Twice "
+	     "as old is danger."},
+    {.section = "agent",
+     .key = "proof_age",
+     .type = CONFIG_DURATION,
+     .fallback = "8d",
+     .min = 60000,
+     .max = 31536000000,
+     .offset = AT(agent, proof_age_ms),
+     .help = "How old the newest proven backup may be before lifeboat status "
+	     "asks for "
+	     "attention."},
 
     SCHEDULE(JOB_BACKUP, "backup", "0 2 * * *", "When a backup is taken."),
     SCHEDULE(JOB_COPY, "copy", "0 3 * * *",
 	     "When backups are copied to the other stores (lifeboat copy)."),
     SCHEDULE(JOB_DRILL, "drill", "0 4 * * sun", "When the newest backup is restored and proved."),
     SCHEDULE(JOB_VERIFY, "verify", "0 5 1 * *",
-	     "When every byte of every backup is read back (lifeboat verify --all)."),
+	     "When every byte of every backup is read back (lifeboat verify "
+	     "--all)."),
     SCHEDULE(JOB_PRUNE, "prune", "30 3 * * *", "When the keep rules of the stores are applied."),
     {.section = "schedule",
      .key = "timezone",
      .type = CONFIG_ZONE,
      .offset = offsetof(struct config, timezone),
      .example = "Europe/Berlin",
-     .help = "The time zone of the schedules, and in which days, weeks and months are counted for "
-	     "keep. Without it: UTC. When clocks change, a time that is skipped runs right after "
-	     "the gap, and one that comes twice runs once; schedules with * as the hour follow "
+     .help = "The time zone of the schedules, and in which days, weeks and "
+	     "months are counted for "
+	     "keep. Without it: UTC. When clocks change, a time that is "
+	     "skipped runs right after "
+	     "the gap, and one that comes twice runs once; schedules with * as "
+	     "the hour follow "
 	     "elapsed time."},
     {.section = "schedule",
      .key = "jitter",
@@ -696,7 +644,8 @@ const struct config_key config_keys[] = {
      .fallback = "0s",
      .max = 86400000,
      .offset = offsetof(struct config, schedule.jitter_ms),
-     .help = "Jobs begin up to this much later than written, each host by its own, constant part "
+     .help = "Jobs begin up to this much later than written, each host by its "
+	     "own, constant part "
 	     "of it: so that many hosts don't meet at one store."},
     {.section = "schedule",
      .key = "catch_up",
@@ -704,7 +653,8 @@ const struct config_key config_keys[] = {
      .fallback = "6h",
      .max = 2592000000,
      .offset = offsetof(struct config, schedule.catch_up_ms),
-     .help = "A run that was missed because the machine was off is caught up once, unless it is "
+     .help = "A run that was missed because the machine was off is caught up "
+	     "once, unless it is "
 	     "older than this."},
     {.section = "schedule",
      .key = "deadline",
@@ -720,7 +670,8 @@ const struct config_key config_keys[] = {
      .fallback = "3",
      .max = 100,
      .offset = offsetof(struct config, schedule.retries),
-     .help = "How often a failed backup or copy, and any job that found a lock or an unreachable "
+     .help = "How often a failed backup or copy, and any job that found a lock "
+	     "or an unreachable "
 	     "server, is tried again before its next time."},
     {.section = "schedule",
      .key = "retry_wait",
@@ -729,7 +680,8 @@ const struct config_key config_keys[] = {
      .min = 100,
      .max = 86400000,
      .offset = offsetof(struct config, schedule.retry_wait_ms),
-     .help = "The longest wait before the first retry; each further one is twice as long, up to an "
+     .help = "The longest wait before the first retry; each further one is "
+	     "twice as long, up to an "
 	     "hour. A part of it is left to chance."},
     {.section = "schedule",
      .key = "overdue",
@@ -737,7 +689,8 @@ const struct config_key config_keys[] = {
      .fallback = "2h",
      .max = 2592000000,
      .offset = offsetof(struct config, schedule.overdue_ms),
-     .help = "A job that has not succeeded this long after its time is overdue. 0s: never."},
+     .help = "A job that has not succeeded this long after its time is "
+	     "overdue. 0s: never."},
 
     HOOK(before, JOB_BACKUP, "before_backup", "curl -fsS https://...", "Before a backup."),
     HOOK(after, JOB_BACKUP, "after_backup", "logger -t backup \"$$LIFEBOAT_OUTCOME\"",
@@ -761,14 +714,6 @@ const struct config_key config_keys[] = {
      .help = "How long one hook may take. Then it is killed and has failed."},
 };
 const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
-
-const struct config_section *config_section_find(const char *name)
-{
-	for (size_t i = 0; i < config_section_count; i++)
-		if (strcmp(config_sections[i].name, name) == 0)
-			return &config_sections[i];
-	return NULL;
-}
 
 const struct config_key *config_key_find(const char *section, const char *key)
 {

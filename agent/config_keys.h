@@ -61,7 +61,7 @@ extern const size_t config_section_count;
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 
-/* By name of the section without its label; NULL. */
+/* The sections are in config_sections.c. By name of the section without its label; NULL. */
 const struct config_section *config_section_find(const char *name);
 const struct config_key *config_key_find(const char *section, const char *key);
 

@@ -1,10 +1,13 @@
 #include "agent/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include "base/file.h"
 
 enum { TEXT_MAX_BYTES = 64 << 20 };
 
@@ -141,6 +144,19 @@ void output_say(struct output *o, const char *fmt, ...)
 	va_start(args, fmt);
 	put_line(o, fmt, args);
 	va_end(args);
+}
+
+int output_file(const char *path, const struct buf *text, struct err *err)
+{
+	struct stat st;
+	bool special =
+	    strncmp(path, "/dev/", 5) == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+	if (!special)
+		return file_write_all(path, 0644, text->data, text->len, err);
+	CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, ERR_IO, errno, "opening '%s'", path);
+	return file_write_fd(fd, text->data, text->len, path, err);
 }
 
 int output_table(struct output *o, const struct table *t, struct err *err)

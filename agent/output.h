@@ -59,6 +59,10 @@ int output_json(struct output *o, json_t *document, struct err *err) MUST_USE;
 /* What is kept; NULL. Borrowed. */
 const json_t *output_document(const struct output *o);
 
+/* Writes a document to a file that an option named: in one step, mode 0644; into a pipe, a terminal
+ * or what /dev/ leads to as it is. */
+int output_file(const char *path, const struct buf *text, struct err *err) MUST_USE;
+
 /* Prints what is kept. `failure` is the command's error or NULL; with --json it becomes
  * {"error":{"code","message","hint"}}, inside the document if there is one. ERR_IO when stdout does
  * not take it; a reader that went away is fine. */
