@@ -115,9 +115,9 @@ static void show_verdicts(struct app *app, const struct backup *b)
 	json_array_foreach(b->verdicts, i, item)
 	{
 		char share[32] = "", took[FORMAT_BYTES];
-		const json_t *part = json_object_get(item, "share");
-		if (part != NULL)
-			snprintf(share, sizeof share, " of %.4g %%", json_number_value(part) * 100);
+		uint64_t ppm = json_u64_or(item, "share_ppm", 0);
+		if (ppm > 0)
+			snprintf(share, sizeof share, " of %.4g %%", (double)ppm / 10000);
 		if (json_object_get(item, "broken") != NULL)
 			output_line(app->out, "  '%s' can't be read: %s",
 				    json_str_or(item, "object", "?"),

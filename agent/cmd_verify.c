@@ -6,8 +6,6 @@
 #include "agent/format.h"
 #include "agent/verify.h"
 
-#define MILLION 1e6
-
 /* ---- saying it ---- */
 
 static void say_sound(struct verifying *v, int64_t ms)
@@ -68,7 +66,7 @@ static int result_json(const struct verifying *v, const struct err *why, int64_t
 	if (j == NULL)
 		return err_nomem(err, "JSON");
 	if (v->kind == VERDICT_SAMPLE &&
-	    (json_put(j, "share", json_real(v->share_ppm / MILLION), err) < 0 ||
+	    (json_put(j, "share_ppm", json_integer(v->share_ppm), err) < 0 ||
 	     json_put(j, "seed", json_integer((json_int_t)v->seed), err) < 0))
 		return -1;
 	if (failed && v->damage != NULL &&

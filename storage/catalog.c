@@ -474,7 +474,8 @@ int catalog_remove(struct store *s, const char *stack, const struct backup *b, s
 			put_back(s, sidecar, b);
 		return err_wrap(err, "removal of '%s'", b->id);
 	}
-	if (remove_objects(s, stack, b->id, CATALOG_NAME_EVIDENCE, &objects, err) < 0)
+	if (remove_objects(s, stack, b->id, CATALOG_NAME_EVIDENCE, &objects, err) < 0 ||
+	    remove_objects(s, stack, b->id, CATALOG_NAME_VERDICT, &objects, err) < 0)
 		return err_wrap(err, "removal of '%s'", b->id);
 	return 0;
 }

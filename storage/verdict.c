@@ -21,7 +21,7 @@ static int put_sample(json_t *j, const struct verdict *v, struct err *err)
 {
 	if (v->kind != VERDICT_SAMPLE)
 		return 0;
-	if (json_put(j, "share", json_real(v->share_ppm / 1e6), err) < 0)
+	if (json_put(j, "share_ppm", json_integer(v->share_ppm), err) < 0)
 		return -1;
 	return json_put(j, "seed", json_integer((json_int_t)v->seed), err);
 }

@@ -255,7 +255,7 @@ class Tables(StackCase):
         self.assertIn("found by a sample, seed %d" % hit, again.out)
         self.assertNotIn("intact", again.out)
         said = results[hit].json["verified"][0]
-        self.assertEqual((said["kind"], said["outcome"], said["seed"], said["share"]), ("sample", "failed", hit, 0.2))
+        self.assertEqual((said["kind"], said["outcome"], said["seed"], said["share_ppm"]), ("sample", "failed", hit, 200000))
         self.assertEqual([d["what"] for d in said["damaged"]], ["database 'shop'"])
         self.assertNotIn("intact", said)
         honest = self.stack.lifeboat("verify", "--sample", "20%", "--seed", missed, expect=0)

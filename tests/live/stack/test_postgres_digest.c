@@ -266,6 +266,84 @@ static void pg_count_objects__restored_copy__same_counts(void **state)
 	assert_memory_equal(&before, &after, sizeof before);
 }
 
+/* ---- a part of a dump ---- */
+
+/* What a program prints. */
+static void read_output(const char *const *argv, const char *const *env, struct buf *out)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(source_freep) struct source *from = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	struct child *child;
+	ASSERT_OK(child_start(&(struct child_opts){.argv = argv, .env = env, .pipe_stdout = true},
+			      &child, &err));
+	ASSERT_OK(source_child(child, 60000, &from, &err));
+	ASSERT_OK(sink_buf(out, &to, &err));
+	ASSERT_OK(flow_copy(from, to, NULL, &err));
+}
+
+/* The rows of the one COPY in what pg_restore prints. */
+static void digest_of_sql(const char *sql, const char *copy, struct rows_digest *ret)
+{
+	const char *at = strstr(sql, copy);
+	assert_non_null(at);
+	assert_null(strstr(at + 1, "\nCOPY "));
+	for (at += strlen(copy); strncmp(at, "\\.\n", 3) != 0; at = strchr(at, '\n') + 1)
+		rows_digest_add(ret, at, (size_t)(strchr(at, '\n') - at));
+}
+
+/* Each table of a real dump, cut out of it, is all that the real pg_restore finds in its part. */
+static void pgdump_part__of_each_table__is_what_pg_restore_finds(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	CLEANUP(pg_tool_env_done) struct strlist env = {0};
+	CLEANUP(pgdump_freep) struct pgdump *d = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	struct buf whole;
+	char dump[256], restore[256], file[256];
+	size_t count, tables = 0;
+	snprintf(file, sizeof file, "%s/part.dump", server.dir);
+	buf_init(&whole, 64 << 20);
+	ASSERT_OK(pg_tool_env(&(struct pg_opts){.url = super_url}, &env, &err));
+	const char *dump_argv[] = {live_postgres_tool(&server, "pg_dump", dump, sizeof dump),
+				   "-Fc",
+				   "-Z0",
+				   "-d",
+				   "odd",
+				   NULL};
+	live_postgres_tool(&server, "pg_restore", restore, sizeof restore);
+	/* By a pipe, as a restore does it: there is no seeking in that. */
+	const char *restore_argv[] = {
+	    "/bin/sh", "-c", "cat \"$1\" | \"$2\" --data-only -f -", "sh", file, restore, NULL};
+	read_output(dump_argv, (const char *const *)env.items, &whole);
+	ASSERT_OK(pgdump_new(&d, &err));
+	ASSERT_OK(pgdump_sink(d, &to, &err));
+	ASSERT_OK(sink_write(to, whole.data, whole.len, &err));
+	ASSERT_OK(sink_close(to, &err));
+	const struct pgdump_entry *e = pgdump_entries(d, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(e[i].desc, "TABLE DATA") != 0)
+			continue;
+		CLEANUP(buf_done) struct buf part, sql;
+		struct rows_digest found = {0};
+		buf_init(&part, 64 << 20);
+		buf_init(&sql, 64 << 20);
+		ASSERT_OK(pgdump_part(d, whole.data, &e[i].id, 1, &part, &err));
+		ASSERT_OK(
+		    buf_append(&part, whole.data + e[i].block_at, (size_t)e[i].block_bytes, &err));
+		FILE *out = fopen(file, "wb");
+		assert_int_equal(fwrite(part.data, 1, part.len, out), part.len);
+		assert_int_equal(fclose(out), 0);
+		read_output(restore_argv, (const char *const *)env.items, &sql);
+		digest_of_sql(buf_text(&sql), e[i].copy, &found);
+		assert_memory_equal(&found, &e[i].data, sizeof found);
+		tables++;
+	}
+	assert_true(tables > 10);
+	buf_done(&whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +354,7 @@ int main(void)
 	    cmocka_unit_test(pg_table_digest__wrong_questions__errors),
 	    cmocka_unit_test(pg_table_digest__row_security__refused),
 	    cmocka_unit_test(pg_count_objects__restored_copy__same_counts),
+	    cmocka_unit_test(pgdump_part__of_each_table__is_what_pg_restore_finds),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
