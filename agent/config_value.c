@@ -236,6 +236,17 @@ static int set_path(const struct config_key *key, void *at, const char *text, co
 	return set_text(key, at, absolute != NULL ? absolute : text, err);
 }
 
+/* Does it begin as a key does, public or private, in whatever form? Then it is no path. */
+static bool looks_like_key(const char *text)
+{
+	static const char *const keys[] = {
+	    "age1", "age-secret-key-", "age-plugin-", "age-encryption.org/", "-----BEGIN ", "ssh-"};
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (strncasecmp(text, keys[i], strlen(keys[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Each item that is no key of age is a file. */
 static int set_keys(const struct config_key *key, void *at, const char *text, const char *folder,
 		    struct err *err)
@@ -249,8 +260,7 @@ static int set_keys(const struct config_key *key, void *at, const char *text, co
 		size_t len = strcspn(text, ",\n"), trimmed = len;
 		while (trimmed > 0 && (text[trimmed - 1] == ' ' || text[trimmed - 1] == '\t'))
 			trimmed--;
-		bool is_path = strncasecmp(text, "age", 3) != 0 && text[0] != '/' &&
-			       strncasecmp(text, "ssh-", 4) != 0;
+		bool is_path = text[0] != '/' && !looks_like_key(text);
 		if (trimmed > 0)
 			rc = buf_printf(&b, err, "%s%s%s%.*s", b.len > 0 ? "," : "",
 					is_path ? folder : "", is_path ? "/" : "", (int)trimmed,
@@ -274,11 +284,8 @@ bool config_identity_is_path(const struct config_archive *a)
 static int set_identity(const struct config_key *key, void *at, const char *text,
 			const char *folder, struct err *err)
 {
-	static const char *const texts[] = {"age-", "-----BEGIN ", "#"};
 	CLEANUP(freep) char *absolute = NULL;
-	bool is_text = strchr(text, '\n') != NULL;
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		is_text = is_text || strncasecmp(text, texts[i], strlen(texts[i])) == 0;
+	bool is_text = strchr(text, '\n') != NULL || looks_like_key(text);
 	if (text[0] == '\0')
 		return err_set(err, ERR_CONFIG, "an empty value");
 	if (is_text || text[0] == '/')

@@ -35,10 +35,11 @@ static void recipients__keys_and_files__are_all_of_them(void **state)
 	struct err err = ERR_INIT;
 	CLEANUP(freep) char *text = NULL;
 	struct age_recipients r;
-	assert_int_equal(str_printf(&text, &err,
-				    "[archive]\nrecipients = %s, their.pub,\n  %s/their.pub\n",
-				    ours.recipient, dir.path),
-			 0);
+	assert_int_equal(
+	    str_printf(&text, &err,
+		       "[archive]\nrecipients = %s, age-theirs.pub,\n  %s/age-theirs.pub\n",
+		       ours.recipient, dir.path),
+	    0);
 	CLEANUP(config_freep) struct config *c = loaded(text);
 	assert_int_equal(keys_recipients(c, &r, &err), 0);
 	assert_int_equal(r.count, 2);
@@ -85,12 +86,12 @@ static void identity__as_path_or_text_or_from_the_environment__is_the_same(void 
 					    "LIFEBOAT_ARCHIVE_IDENTITY_FILE"};
 	struct err err = ERR_INIT;
 	CLEANUP(freep) char *absolute = NULL;
-	assert_int_equal(str_printf(&absolute, &err, "%s/our.txt", dir.path), 0);
+	assert_int_equal(str_printf(&absolute, &err, "%s/age-ours.txt", dir.path), 0);
 	const struct {
 		const char *conf, *name, *value;
 	} cases[] = {
-	    {"[archive]\nidentity = our.txt\n", NULL, NULL},
-	    {"", names[0], "our.txt"},
+	    {"[archive]\nidentity = age-ours.txt\n", NULL, NULL},
+	    {"", names[0], "age-ours.txt"},
 	    {"[archive]\nidentity = gone.txt\n", names[0], absolute},
 	    {"", names[0], ours.identity},
 	    {"", names[1], absolute},
@@ -131,13 +132,15 @@ static void identity__that_is_wrong__is_told_and_not_shown(void **state)
 static void identity__that_everyone_may_read__is_a_warning(void **state)
 {
 	(void)state;
-	assert_int_equal(chmod(temp_dir_in(&dir, "our.txt"), 0644), 0);
-	CLEANUP(config_freep) struct config *open = loaded("[archive]\nidentity = our.txt\n");
+	assert_int_equal(chmod(temp_dir_in(&dir, "age-ours.txt"), 0644), 0);
+	CLEANUP(config_freep) struct config *open = loaded("[archive]\nidentity = age-ours.txt\n");
 	assert_int_equal(open->warnings.count, 1);
-	assert_non_null(strstr(open->warnings.items[0], "/our.txt' has an identity that opens the "
-							"archives, and everyone may read it"));
-	assert_int_equal(chmod(temp_dir_in(&dir, "our.txt"), 0640), 0);
-	CLEANUP(config_freep) struct config *closed = loaded("[archive]\nidentity = our.txt\n");
+	assert_non_null(strstr(open->warnings.items[0],
+			       "/age-ours.txt' has an identity that opens the "
+			       "archives, and everyone may read it"));
+	assert_int_equal(chmod(temp_dir_in(&dir, "age-ours.txt"), 0640), 0);
+	CLEANUP(config_freep)
+	struct config *closed = loaded("[archive]\nidentity = age-ours.txt\n");
 	assert_int_equal(closed->warnings.count, 0);
 }
 
@@ -149,8 +152,8 @@ static int enter(void **state)
 	temp_dir_make(&dir);
 	if (age_pair_make(&ours, &err) < 0 || age_pair_make(&theirs, &err) < 0)
 		return -1;
-	temp_dir_write(&dir, "our.txt", ours.identity, strlen(ours.identity));
-	temp_dir_write(&dir, "their.pub", theirs.recipient, strlen(theirs.recipient));
+	temp_dir_write(&dir, "age-ours.txt", ours.identity, strlen(ours.identity));
+	temp_dir_write(&dir, "age-theirs.pub", theirs.recipient, strlen(theirs.recipient));
 	return 0;
 }
 

@@ -137,7 +137,6 @@ static void range__small__fetches_its_chunk_and_the_header_once(void **state)
 	(void)state;
 	struct err err = ERR_INIT;
 	struct case_stores c;
-	CLEANUP(sha256_freep) struct sha256 *sha = NULL;
 	CLEANUP(buf_done) struct buf got;
 	open_stores(&c, LARGE);
 	assert_int_equal(read_range(c.plain, 70000, 10, &got, &err), 0);
