@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/digest.h"
 #include "storage/catalog.h"
+#include "storage/decrypting.h"
 #include "storage/catalog_name.h"
 
 static void count_postgres(const json_t *postgres, struct sidecar *s)
@@ -105,6 +106,7 @@ static int write_sidecar(struct store *store, const char *name, const struct sid
 int adopt_run(struct store *store, const struct adopt_opts *o, json_t **ret, struct err *err)
 {
 	CLEANUP(reader_freep) struct reader *r = NULL;
+	CLEANUP(json_freep) json_t *unknown = json_array();
 	struct reader_report report = {0};
 	struct catalog_name name;
 	char sidecar[STORE_NAME_MAX + 1], sha256[SHA256_HEX_BYTES];
@@ -136,5 +138,8 @@ int adopt_run(struct store *store, const struct adopt_opts *o, json_t **ret, str
 	    .warnings = json_array_size(json_object_get(m, "warnings")),
 	};
 	adopt_counts(m, &s);
+	/* An age header does not say whose keys it is wrapped for. */
+	if (storage_is_encrypted(o->archive))
+		s.recipients = unknown;
 	return write_sidecar(store, sidecar, &s, ret, err);
 }

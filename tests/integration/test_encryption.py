@@ -150,6 +150,18 @@ class Encrypted(StackCase):
         self.assertEqual(json.loads((host / "manifest.json").read_text())["id"], self.backup["id"])
         self.assertTrue((host / "dump.rdb").read_bytes().startswith(b"REDIS"))
 
+    def test_lost_sidecar__is_made_anew_from_the_archive(self):
+        self.sidecar.unlink()
+        self.assert_failed(self.without("adopt", self.backup["id"]), 78, "no identity is given")
+        self.assertFalse(self.sidecar.exists())
+        self.stack.write_conf(self.whole_conf)
+        self.stack.lifeboat("adopt", self.backup["id"], expect=0)
+        told = json.loads(self.sidecar.read_text())
+        self.assertEqual(told["encrypted"], {"format": "age", "recipients": []})
+        for key in ("bytes", "sha256", "counts", "started"):
+            self.assertEqual(told[key], self.backup[key])
+        self.stack.lifeboat("verify", expect=0)
+
     # ---- without it, or with a wrong one
 
     def test_no_identity__nothing_is_made_and_it_says_what_is_needed(self):
