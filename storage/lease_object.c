@@ -113,8 +113,12 @@ int lease_holder_read(struct store *store, const char *object, struct lease_hold
 		*err = bad;
 		return -1;
 	}
-	if (json_parse(buf_text(&text), text.len, &j, &bad) == 0)
+	if (json_parse(buf_text(&text), text.len, &j, &bad) == 0) {
 		fill(j, &h);
+	} else if (bad.code == ERR_NOMEM) {
+		*err = bad;
+		return -1;
+	}
 	*ret = h;
 	return 0;
 }

@@ -164,14 +164,42 @@ int store_create(struct store *s, const char *name, struct sink **ret, struct er
 	return begin_put(s, name, true, ret, err);
 }
 
-static int put_bytes(struct store *s, const char *name, bool fresh, const void *data, size_t len,
-		     struct err *err)
+static int put_once(struct store *s, const char *name, bool fresh, const void *data, size_t len,
+		    struct err *err)
 {
 	CLEANUP(sink_freep) struct sink *object = NULL;
 	if (begin_put(s, name, fresh, &object, err) < 0)
 		return -1;
 	if (sink_write(object, data, len, err) < 0 || sink_close(object, err) < 0)
 		return in_store(s, err);
+	return 0;
+}
+
+/* Has the object these bytes? */
+static bool is_there(struct store *s, const char *name, const void *data, size_t len)
+{
+	CLEANUP(buf_done) struct buf got;
+	struct err ignored = ERR_INIT;
+	buf_init(&got, len + 1);
+	return store_get_bytes(s, name, &got, &ignored) == 0 && got.len == len &&
+	       (len == 0 || memcmp(got.data, data, len) == 0);
+}
+
+static int put_bytes(struct store *s, const char *name, bool fresh, const void *data, size_t len,
+		     struct err *err)
+{
+	struct retry r = s->retry;
+	if (s->ops->puts_again)
+		r.retries = 0;
+	while (put_once(s, name, fresh, data, len, err) < 0) {
+		/* The try before had succeeded, and only its answer was lost. */
+		if (err->code == ERR_EXISTS && r.failed > 0 && is_there(s, name, data, len)) {
+			err_clear(err);
+			return 0;
+		}
+		if (!store_again(s, &r, name, err))
+			return -1;
+	}
 	return 0;
 }
 

@@ -132,7 +132,8 @@ int store_free_bytes(struct store *s, uint64_t *ret, struct err *err) MUST_USE;
 struct store_ops {
 	const char *scheme; /* "file" */
 	bool remote;
-	bool around; /* around another store, which tries again and names itself in messages */
+	bool puts_again; /* a put that fails for a moment is repeated within */
+	bool around;     /* around another store, which tries again and names itself in messages */
 	int (*open)(const struct store_opts *opts, void **ret_self, char **ret_where,
 		    struct err *err);
 	void (*free)(void *self);

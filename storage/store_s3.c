@@ -233,6 +233,7 @@ static int bucket_caveats(void *self, struct strlist *ret, struct err *err)
 const struct store_ops store_s3_ops = {
     .scheme = "s3",
     .remote = true,
+    .puts_again = true,
     .open = bucket_open,
     .free = bucket_free,
     .put = bucket_put,

@@ -26,6 +26,7 @@ struct memory_store {
 	enum err_code refuse_code;
 	bool refuse_retryable;
 	bool weak_create;
+	atomic_uint lose;   /* answers of so many more puts get lost */
 	size_t break_after; /* bytes of each source, where .breaks says so */
 	atomic_uint breaks; /* so many sources more */
 	struct object objects[MAX_OBJECTS];
@@ -111,6 +112,11 @@ void memory_store_refuse_later(struct memory_store *m, enum memory_call call, un
 {
 	memory_store_refuse(m, call, 1, code, false);
 	atomic_store(&m->spare[call], after);
+}
+
+void memory_store_lose_answers(struct memory_store *m, unsigned times)
+{
+	atomic_store(&m->lose, times);
 }
 
 void memory_store_weak_create(struct memory_store *m)
@@ -265,7 +271,15 @@ static int put_close(void *self, struct err *err)
 	if (!there)
 		set(p->m, p->name, p->data.data, p->data.len);
 	pthread_mutex_unlock(&p->m->mutex);
-	return there ? err_set(err, ERR_EXISTS, "'%s' is there already", p->name) : 0;
+	if (there)
+		return err_set(err, ERR_EXISTS, "'%s' is there already", p->name);
+	unsigned lose = atomic_load(&p->m->lose);
+	if (lose == 0)
+		return 0;
+	atomic_store(&p->m->lose, lose - 1);
+	p->m->refuse_code = ERR_UNREACHABLE;
+	p->m->refuse_retryable = true;
+	return broken(p->m, err);
 }
 
 static void put_free(void *self)

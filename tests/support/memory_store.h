@@ -52,6 +52,8 @@ void memory_store_refuse(struct memory_store *m, enum memory_call call, unsigned
 /* The call after the next `after` fails. */
 void memory_store_refuse_later(struct memory_store *m, enum memory_call call, unsigned after,
 			       enum err_code code);
+/* The next `times` puts succeed and say that they failed, retryably. */
+void memory_store_lose_answers(struct memory_store *m, unsigned times);
 /* From now on store_create replaces what is there, as where a store knows no condition. */
 void memory_store_weak_create(struct memory_store *m);
 unsigned memory_store_calls(const struct memory_store *m, enum memory_call call);

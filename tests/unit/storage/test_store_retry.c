@@ -98,13 +98,48 @@ static void call__refused_for_good__is_not_repeated(void **state)
 	}
 }
 
-static void put__refused__is_left_to_the_kind(void **state)
+static void put__of_a_stream__is_left_to_the_kind(void **state)
+{
+	struct remote *r = *state;
+	struct err err = ERR_INIT;
+	struct sink *s;
+	memory_store_refuse(r->m, MEMORY_PUT, 1, ERR_UNREACHABLE, true);
+	assert_int_equal(store_put(r->store, "y", &s, &err), -1);
+	assert_int_equal(memory_store_calls(r->m, MEMORY_PUT), 1);
+}
+
+static void put__of_bytes_in_memory__is_repeated(void **state)
+{
+	struct remote *r = *state;
+	struct err err = ERR_INIT;
+	memory_store_refuse(r->m, MEMORY_PUT, 5, ERR_UNREACHABLE, true);
+	assert_int_equal(call(r, MEMORY_PUT, &err), 0);
+	assert_int_equal(memory_store_calls(r->m, MEMORY_PUT), 6);
+	memory_store_refuse(r->m, MEMORY_PUT, 6, ERR_UNREACHABLE, true);
+	assert_int_equal(call(r, MEMORY_PUT, &err), -1);
+	assert_string_equal(err.msg,
+			    "gave up after 6 tries: store 'memory': the store in memory refuses");
+}
+
+static void create__whose_answer_was_lost__has_succeeded(void **state)
+{
+	struct remote *r = *state;
+	struct err err = ERR_INIT;
+	memory_store_lose_answers(r->m, 1);
+	assert_int_equal(store_create_bytes(r->store, "new", "mine", 4, &err), 0);
+	assert_int_equal(err.code, ERR_NONE);
+}
+
+static void create__somebody_was_faster__is_told(void **state)
 {
 	struct remote *r = *state;
 	struct err err = ERR_INIT;
 	memory_store_refuse(r->m, MEMORY_PUT, 1, ERR_UNREACHABLE, true);
-	assert_int_equal(call(r, MEMORY_PUT, &err), -1);
-	assert_int_equal(memory_store_calls(r->m, MEMORY_PUT), 1);
+	assert_int_equal(store_create_bytes(r->store, "x.tar.zst", "mine", 4, &err), -1);
+	assert_int_equal(err.code, ERR_EXISTS);
+	/* The same bytes without a try of ours before: not ours. */
+	assert_int_equal(store_create_bytes(r->store, "x.tar.zst", "0123456789", 10, &err), -1);
+	assert_int_equal(err.code, ERR_EXISTS);
 }
 
 static void local__refused__is_not_repeated(void **state)
@@ -211,7 +246,10 @@ int main(void)
 	    TEST(call__refused_five_times__succeeds),
 	    TEST(call__refused_for_ever__says_how_often),
 	    TEST(call__refused_for_good__is_not_repeated),
-	    TEST(put__refused__is_left_to_the_kind),
+	    TEST(put__of_a_stream__is_left_to_the_kind),
+	    TEST(put__of_bytes_in_memory__is_repeated),
+	    TEST(create__whose_answer_was_lost__has_succeeded),
+	    TEST(create__somebody_was_faster__is_told),
 	    cmocka_unit_test(local__refused__is_not_repeated),
 	    TEST(source__broken_at_every_byte__goes_on_where_it_stood),
 	    TEST(source__broken_again_and_again__is_given_up),
