@@ -1,6 +1,7 @@
 """A part of an archive: one table by its own bytes, and what is left of one that is damaged."""
 
 import base64
+import hashlib
 import json
 import random
 import unittest
@@ -96,6 +97,27 @@ class Tables(StackCase):
         self.assertLess(said["fetched_bytes"], 1 << 20)
         text = self.stack.lifeboat("restore", "--as", "text", "--database", "shop", "--table", "public.hub", expect=0).out
         self.assertRegex(text, r"fetched [\d.]+ KiB from store 'local', whose archive has [\d.]+ MiB")
+
+    def test_table__out_of_a_large_encrypted_archive__fetches_little(self):
+        recipient = self.stack.lifeboat("keygen", "--json", "-o", "identity.txt", expect=0).json["recipient"]
+        archive = self.original.path.with_name(self.original.path.name + ".age")
+        run(["age", "-r", recipient, "-o", archive, self.original.path])
+        self.addCleanup(archive.unlink)
+        side = json.loads(self.original.sidecar.read_text())
+        side.update(archive=archive.name, bytes=archive.stat().st_size, encrypted={"recipients": [recipient]},
+                    sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
+        self.original.path.unlink()
+        self.original.sidecar.write_text(json.dumps(side))
+        conf = self.stack.conf()
+        self.addCleanup(self.stack.write_conf, conf)
+        self.stack.write_conf(conf.replace("[archive]\n", "[archive]\nidentity = identity.txt\n"))
+        # Damage that lies elsewhere is not even met.
+        data = bytearray(archive.read_bytes())
+        data[len(data) // 4] ^= 1
+        archive.write_bytes(data)
+        said = self.table("public.hub", ("SELECT count(*), min(name) FROM hub", "2000|hub 1"))
+        self.assertGreater(said["archive_bytes"], 9 << 20)
+        self.assertLess(said["fetched_bytes"], 1 << 20)
 
     def test_table__of_an_odd_name__restored(self):
         self.table('od"d.sch ema.' + ODD,
