@@ -10,6 +10,7 @@ enum {
 	MINUTE_S = 60,
 	HOUR_S = 3600,
 	DAY_S = 86400,
+	DAY_MINUTES = 1440,
 	/* More than two clocks on earth can differ. */
 	WIDEST_S = 26 * HOUR_S,
 	TEXT_MAX = 256,
@@ -218,12 +219,6 @@ static bool matches_day(const struct cron *c, int64_t days)
 	       (c->either_day ? by_day || by_weekday : by_day && by_weekday);
 }
 
-static bool matches_minute(const struct cron *c, int64_t minute_of_day)
-{
-	return (c->hours >> (minute_of_day / 60) & 1) != 0 &&
-	       (c->minutes >> (minute_of_day % 60) & 1) != 0;
-}
-
 /* The first matching day from `days` on. */
 static int64_t next_day(const struct cron *c, int64_t days)
 {
@@ -233,18 +228,33 @@ static int64_t next_day(const struct cron *c, int64_t days)
 	return days;
 }
 
+/* The first matching time from `local_s` on, by a clock that never changes. */
+static int64_t next_local(const struct cron *c, int64_t local_s)
+{
+	int64_t minute = civil_floor_div(local_s + MINUTE_S - 1, MINUTE_S);
+	int64_t today = civil_floor_div(minute, DAY_MINUTES), day = next_day(c, today);
+	int64_t from = day == today ? minute - today * DAY_MINUTES : 0;
+	for (;;) {
+		for (int64_t hour = from / 60; hour < 24; hour++) {
+			for (int64_t m = hour == from / 60 ? from % 60 : 0;
+			     (c->hours >> hour & 1) != 0 && m < 60; m++)
+				if ((c->minutes >> m & 1) != 0)
+					return day * DAY_S + hour * HOUR_S + m * MINUTE_S;
+		}
+		day = next_day(c, day + 1);
+		from = 0;
+	}
+}
+
 /* The first moment at which the clock shows `local_s` or later: that time itself, the first of two,
  * or the end of the gap that swallowed it. */
 static int64_t moment_of(const struct zone *z, int64_t local_s)
 {
-	int64_t low = local_s - 2 * WIDEST_S, high = local_s + 2 * WIDEST_S;
-	int64_t before = zone_offset_s(z, local_s - WIDEST_S);
-	int64_t later = zone_offset_s(z, local_s + WIDEST_S);
+	int64_t low = local_s - WIDEST_S, high = local_s + WIDEST_S;
+	int64_t before = zone_offset_s(z, low), later = zone_offset_s(z, high);
 	if (before == later)
 		return local_s - before;
 	/* The clock changes near by: when? */
-	low = local_s - WIDEST_S;
-	high = local_s + WIDEST_S;
 	while (high - low > 1) {
 		int64_t middle = low + (high - low) / 2;
 		if (zone_offset_s(z, middle) == before)
@@ -261,42 +271,30 @@ static int64_t moment_of(const struct zone *z, int64_t local_s)
 static int64_t next_named(const struct cron *c, const struct zone *z, int64_t after_s)
 {
 	int64_t local = after_s + zone_offset_s(z, after_s);
-	int64_t day = civil_floor_div(local, DAY_S);
-	int64_t minute = civil_floor_div(local - day * DAY_S, MINUTE_S);
-	for (;;) {
-		int64_t found = next_day(c, day);
-		minute = found == day ? minute : 0;
-		for (day = found; minute < 24 * 60; minute++) {
-			if (!matches_minute(c, minute))
-				continue;
-			int64_t at = moment_of(z, day * DAY_S + minute * MINUTE_S);
-			if (at > after_s)
-				return at;
-		}
-		day++;
-		minute = 0;
+	for (local -= local % MINUTE_S;; local += MINUTE_S) {
+		local = next_local(c, local);
+		int64_t at = moment_of(z, local);
+		if (at > after_s)
+			return at;
 	}
 }
 
 /* Every minute that passes and matches. */
 static int64_t next_elapsed(const struct cron *c, const struct zone *z, int64_t after_s)
 {
-	for (int64_t t = after_s + 1;;) {
-		int64_t local = t + zone_offset_s(z, t);
-		int64_t day = civil_floor_div(local, DAY_S), in_day = local - day * DAY_S;
-		if (in_day % MINUTE_S != 0) {
-			t += MINUTE_S - in_day % MINUTE_S;
-			continue;
-		}
-		if (!matches_day(c, day)) {
-			/* Straight on, but never over a change of the clock on the way. */
-			int64_t far = (next_day(c, day) - day) * DAY_S - in_day - WIDEST_S;
-			t += far > 0 ? far : MINUTE_S;
-			continue;
-		}
-		if (matches_minute(c, in_day / MINUTE_S))
+	/* Clocks change at full minutes. */
+	int64_t t = civil_floor_div(after_s + MINUTE_S, MINUTE_S) * MINUTE_S;
+	for (;;) {
+		int64_t offset = zone_offset_s(z, t), local = t + offset;
+		int64_t step = next_local(c, local) - local;
+		if (step == 0)
 			return t;
-		t += MINUTE_S;
+		/* Straight on, but not over a change of the clock: what comes after it is looked at
+		 * anew. A step that is so long that two changes could hide in it leads over days
+		 * that don't match in any zone. */
+		while (step > MINUTE_S && zone_offset_s(z, t + step) != offset)
+			step = step / (2 * MINUTE_S) * MINUTE_S;
+		t += step > 0 ? step : MINUTE_S;
 	}
 }
 
