@@ -1,7 +1,6 @@
 #include "agent/daemon/agenda.h"
 
 #include "base/err.h"
-#include "base/retry.h"
 
 enum {
 	SECOND_MS = 1000,
@@ -213,8 +212,11 @@ static void plan_retry(struct agenda *a, enum job_kind kind, int64_t now_ms, uin
 	struct agenda_entry *e = &a->entries[kind];
 	if (e->run_attempt > a->opts.retries || e->due_ms != 0)
 		return;
-	int64_t wait = a->opts.retry_wait_ms, cap = later(wait, HOUR_MS);
-	int64_t at = now_ms + wait / 2 + retry_delay_ms(e->run_attempt, wait, cap, random) / 2;
+	int64_t cap = later(a->opts.retry_wait_ms, HOUR_MS), wait = a->opts.retry_wait_ms;
+	for (unsigned i = 1; i < e->run_attempt && wait < cap; i++)
+		wait = earlier(2 * wait, cap);
+	/* Half of it is left to chance, so that many hosts don't come back together. */
+	int64_t at = now_ms + wait / 2 + (int64_t)(random % (uint64_t)(wait / 2 + 1));
 	/* The schedule's own next run is as good. */
 	if (at < agenda_next_ms(a, kind, now_ms))
 		e->retry_ms = at;

@@ -86,6 +86,13 @@ def retention():
     return {"rules": b"last 3, hourly 24, daily 7, weekly 4, monthly 12, yearly 2, within 30d, min 3\0" + bytes(range(80))}
 
 
+def cron():
+    """Behind a moment and a zone."""
+    texts = ["0 2 * * *", "*/15 2-4 * * mon-fri", "30 2 1,15 * sun", "0 */3 29 feb *", "@weekly", "59 23 31 12 7"]
+    return {"schedule-%d" % i: (1774746000 + 86400 * i).to_bytes(8, "big") + bytes([i]) + text.encode()
+            for i, text in enumerate(texts)}
+
+
 def http_head():
     """Answers to a request to take over a connection, as Docker and others give them."""
     head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n"
@@ -149,7 +156,7 @@ def webdav():
             "url": b"sftp://a%40b@[::1]:2222/srv/%20x/"}
 
 
-MAKERS = {"age": age, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
+MAKERS = {"age": age, "cron": cron, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
           "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav}
