@@ -474,9 +474,14 @@ int catalog_remove(struct store *s, const char *stack, const struct backup *b, s
 			put_back(s, sidecar, b);
 		return err_wrap(err, "removal of '%s'", b->id);
 	}
-	if (remove_objects(s, stack, b->id, CATALOG_NAME_EVIDENCE, &objects, err) < 0 ||
-	    remove_objects(s, stack, b->id, CATALOG_NAME_VERDICT, &objects, err) < 0)
+	/* The backup is gone. What of its evidence is locked is an orphan now. */
+	struct err why = ERR_INIT;
+	if ((remove_objects(s, stack, b->id, CATALOG_NAME_EVIDENCE, &objects, &why) < 0 ||
+	     remove_objects(s, stack, b->id, CATALOG_NAME_VERDICT, &objects, &why) < 0) &&
+	    why.code != ERR_LOCKED) {
+		*err = why;
 		return err_wrap(err, "removal of '%s'", b->id);
+	}
 	return 0;
 }
 

@@ -30,13 +30,15 @@ void leftovers_done(struct leftovers *l)
 
 /* ---- what it is ---- */
 
-static void describe(const struct finding *f, struct leftover *l)
+static void describe(const struct finding *f, struct leftover *l, enum catalog_name_kind kind)
 {
 	CLEANUP(reader_freep) struct reader *r = NULL;
 	struct err why = ERR_INIT;
 	struct sidecar s = {0};
 	if (!l->archive) {
-		snprintf(l->what, sizeof l->what, "evidence of a drill");
+		snprintf(l->what, sizeof l->what, "%s",
+			 kind == CATALOG_NAME_VERDICT ? "verdict of a verify"
+						      : "evidence of a drill");
 		return;
 	}
 	if (storage_is_encrypted(l->name)) {
@@ -178,7 +180,7 @@ int leftovers_find(struct store *s, const char *stack, bool all, struct leftover
 		found.count++;
 		if (judge(&f, o, l, err) < 0 || cancel_check(err) < 0)
 			return -1;
-		describe(&f, l);
+		describe(&f, l, n.kind);
 	}
 	join_evidence(&found);
 	*ret = found;

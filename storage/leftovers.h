@@ -1,6 +1,6 @@
 /*
- * Leftovers: archives and evidence of a stack that belong to no backup, because a job was killed
- * before its commit or in the middle of a removal, or because a sidecar was lost.
+ * Leftovers: archives, evidence and verdicts of a stack that belong to no backup, because a job was
+ * killed before its commit or in the middle of a removal, or because a sidecar was lost.
  *
  *  1. leftovers_find(store, "hdms", &found, err)      what is there, and whether it may go
  *  2. store_remove for those that go
