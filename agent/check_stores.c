@@ -155,6 +155,31 @@ static size_t count_sites(const struct config *c, const char **ret_site, size_t 
 	return (*ret_site != NULL) + others;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Two sections of one place make one copy. */
+static int check_places(struct findings *f, struct err *err)
+{
+	const struct config *c = f->app->config;
+	for (size_t i = 0; i < c->store_count; i++) {
+		for (size_t k = 0; k < i; k++) {
+			const struct config_store *a = &c->stores[k], *b = &c->stores[i];
+			CLEANUP(freep) char *text = NULL;
+			if (strcmp(a->url, b->url) != 0 || !same_text(a->endpoint, b->endpoint))
+				continue;
+			if (str_printf(&text, err,
+				       "'%s' and '%s' are one and the same place: one copy",
+				       a->label, b->label) < 0 ||
+			    findings_add(f, "warning", "stores", text, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
 static int check_sites(struct findings *f, struct err *err)
 {
 	const struct config *c = f->app->config;
@@ -232,5 +257,5 @@ int check_stores(struct findings *f, uint64_t bytes, struct err *err)
 		first = one.catalog;
 		one.catalog = (struct catalog){0};
 	}
-	return check_sites(f, err);
+	return check_places(f, err) < 0 ? -1 : check_sites(f, err);
 }

@@ -115,6 +115,17 @@ class Copies(StackCase):
         self.assert_failed(self.stack.lifeboat("copy", "--to", "local"), 64,
                            "store 'local' can't be copied to itself", "HINT: say which one has the backups: --from NAME")
 
+    def test_copy__of_an_encrypted_backup__needs_no_key(self):
+        key = self.stack.lifeboat("keygen", "--json", expect=0).json["recipient"]
+        self.stack.write_conf(self.stack.conf() + "[archive]\nrecipients = %s\n" % key)
+        made = self.backup()
+        self.assertTrue(made["archive"].endswith(".age"), made)
+        self.assertEqual([c["outcome"] for c in made["copies"]], ["copied", "copied"])
+        for path in self.place("far").iterdir():
+            path.unlink()
+        self.assertEqual([c["outcome"] for c in self.copy()], ["copied"])
+        self.assert_same("local", "near", "far")
+
     # ---- a store is away
 
     def test_backup__store_down__the_backup_is_safe_and_copy_catches_up(self):
@@ -269,6 +280,9 @@ class Copies(StackCase):
         self.assertEqual(self.warning("near", local="site = office\n"),
                          ["none is known to stand elsewhere than in 'office'"])
         self.assertEqual(self.warning(site % "cellar", local="site = office\n"), [])
+        same = "[store near]\nurl = file://%s\nsite = cellar\n" % self.place("local")
+        self.assertEqual(self.warning(same, local="site = office\n"),
+                         ["'local' and 'near' are one and the same place"])
         text = self.stack.conf()
         self.stack.write_conf(text[:text.index("[store near]")])
         self.assertIn("there is one store: what destroys it destroys every backup",
