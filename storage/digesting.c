@@ -55,11 +55,14 @@ static void keep(struct digesting *d, uint64_t offset, const uint8_t *data, size
 	a->offset = offset;
 	a->len = len;
 	memcpy(a->data, data, len);
-	struct ahead **at = &d->ahead;
-	while (*at != NULL && (*at)->offset < offset)
-		at = &(*at)->next;
-	a->next = *at;
-	*at = a;
+	struct ahead *before = NULL;
+	for (struct ahead *i = d->ahead; i != NULL && i->offset < offset; i = i->next)
+		before = i;
+	a->next = before != NULL ? before->next : d->ahead;
+	if (before != NULL)
+		before->next = a;
+	else
+		d->ahead = a;
 	d->ahead_bytes += len;
 }
 
