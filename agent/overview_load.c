@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/config_store.h"
+#include "agent/daemon/daemon.h"
 #include "agent/overview.h"
 #include "base/clock.h"
 #include "storage/archive/reader.h"
@@ -13,7 +14,7 @@ struct looking {
 	struct overview_facts facts;
 	struct overview_store *stores;
 	struct store **open; /* beside `stores`; NULL: not reached */
-	json_t *missing;
+	json_t *agent, *missing;
 };
 
 static void looking_done(struct looking *l)
@@ -24,6 +25,7 @@ static void looking_done(struct looking *l)
 	}
 	free(l->stores);
 	free(l->open);
+	json_decref(l->agent);
 	json_decref(l->missing);
 }
 
@@ -146,6 +148,18 @@ static int compare_components(struct looking *l, const struct backup *b, struct 
 	return 0;
 }
 
+static int load_agent(struct looking *l, struct err *err)
+{
+	struct err why = ERR_INIT;
+	if (daemon_status_read(l->facts.config, &l->agent, &why) == 0)
+		return 0;
+	if (why.code == ERR_NOMEM) {
+		*err = why;
+		return -1;
+	}
+	return 0; /* no daemon has run here, or what it left can't be read: nothing to tell */
+}
+
 static int choose_stores(struct looking *l, const char *label, struct err *err)
 {
 	const struct config *c = l->facts.config;
@@ -179,8 +193,9 @@ static int gather(struct looking *l, const char *label, struct err *err)
 			return -1;
 	const struct backup *newest = newest_of(l, &at);
 	if ((newest != NULL && read_warnings(l, newest, l->open[at], err) < 0) ||
-	    compare_components(l, newest, err) < 0)
+	    compare_components(l, newest, err) < 0 || load_agent(l, err) < 0)
 		return -1;
+	l->facts.agent = l->agent;
 	l->facts.missing = l->missing;
 	return 0;
 }

@@ -90,6 +90,7 @@ struct daemon_part {
 
 /* NULL-terminated; in parts.c. */
 extern const struct daemon_part *const daemon_parts[];
+extern const struct daemon_part web_part; /* the page; in web_part.c */
 
 /*
  * How things stand, as a new object that the caller owns. From any thread.
