@@ -147,6 +147,14 @@ int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_li
 /* Versions of one object, the oldest last; encoded for a query. */
 int s3_list_versions(struct s3 *s, const char *name, struct strlist *ret, struct err *err) MUST_USE;
 
+/* What a page of each of these lists has; appended. */
+int s3_page_objects(struct s3 *s, const struct xml_node *page, const char *prefix,
+		    struct store_objects *to, struct err *err) MUST_USE;
+int s3_page_unfinished(struct s3 *s, const struct xml_node *page, const char *prefix,
+		       struct s3_unfinished_list *to, struct err *err) MUST_USE;
+int s3_page_versions(struct s3 *s, const struct xml_node *page, const char *name,
+		     struct strlist *to, struct err *err) MUST_USE;
+
 /* "Mon, 23 Nov 2026 11:00:00 GMT", "2026-11-23T11:00:00.000Z". False: neither. */
 bool s3_time(const char *text, int64_t *ret_ms);
 

@@ -140,6 +140,16 @@ static int take_object(struct s3 *s, const struct xml_node *page, const struct x
 	return 0;
 }
 
+int s3_page_objects(struct s3 *s, const struct xml_node *page, const char *prefix,
+		    struct store_objects *to, struct err *err)
+{
+	for (const struct xml_node *i = xml_child(page, "Contents"); i != NULL;
+	     i = xml_next(i, "Contents"))
+		if (take_object(s, page, i, prefix, to, err) < 0)
+			return -1;
+	return 0;
+}
+
 /* The parameters in the order of their names. */
 static int list_query(const struct s3 *s, const char *prefix, const char *mark, struct buf *b,
 		      struct err *err)
@@ -166,13 +176,11 @@ int s3_list(struct s3 *s, const char *prefix, struct store_objects *ret, struct 
 		if (list_query(s, prefix, mark, &query, err) < 0 ||
 		    ask(s, buf_text(&query), "ListBucketResult", &r, &x, err) < 0)
 			return -1;
-		const struct xml_node *page = xml_root(x);
-		for (const struct xml_node *i = xml_child(page, "Contents"); i != NULL;
-		     i = xml_next(i, "Contents"))
-			if (take_object(s, page, i, prefix, &found, err) < 0)
-				return -1;
-		more = is_truncated(page);
-		if (more && go_on(s, xml_text(page, "NextContinuationToken"), &mark, err) < 0)
+		if (s3_page_objects(s, xml_root(x), prefix, &found, err) < 0)
+			return -1;
+		more = is_truncated(xml_root(x));
+		if (more &&
+		    go_on(s, xml_text(xml_root(x), "NextContinuationToken"), &mark, err) < 0)
 			return -1;
 	}
 	*ret = found;
@@ -220,6 +228,16 @@ static int take_unfinished(struct s3 *s, const struct xml_node *page, const stru
 	return 0;
 }
 
+int s3_page_unfinished(struct s3 *s, const struct xml_node *page, const char *prefix,
+		       struct s3_unfinished_list *to, struct err *err)
+{
+	for (const struct xml_node *i = xml_child(page, "Upload"); i != NULL;
+	     i = xml_next(i, "Upload"))
+		if (take_unfinished(s, page, i, prefix, to, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int uploads_query(const struct s3 *s, const char *prefix, const char *key_mark,
 			 const char *id_mark, struct buf *b, struct err *err)
 {
@@ -253,10 +271,8 @@ int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_li
 		if (date == NULL || !s3_time(date, &found.now_ms))
 			return endless(s, "came without the store's own time", err);
 		const struct xml_node *page = xml_root(x);
-		for (const struct xml_node *i = xml_child(page, "Upload"); i != NULL;
-		     i = xml_next(i, "Upload"))
-			if (take_unfinished(s, page, i, prefix, &found, err) < 0)
-				return -1;
+		if (s3_page_unfinished(s, page, prefix, &found, err) < 0)
+			return -1;
 		more = is_truncated(page);
 		if (!more)
 			break;
@@ -275,8 +291,8 @@ int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_li
 /* ---- versions ---- */
 
 /* Versions and marks of deletion of this very key, in the order of the page: the newest first. */
-static int take_versions(struct s3 *s, const struct xml_node *page, const char *name,
-			 struct strlist *to, struct err *err)
+int s3_page_versions(struct s3 *s, const struct xml_node *page, const char *name,
+		     struct strlist *to, struct err *err)
 {
 	for (const struct xml_node *i = page->first; i != NULL; i = i->next) {
 		CLEANUP(freep) char *its = NULL;
@@ -306,5 +322,5 @@ int s3_list_versions(struct s3 *s, const char *name, struct strlist *ret, struct
 	    put_prefix(s, &query, name, err) < 0 || put_param(&query, "versions", "", err) < 0 ||
 	    ask(s, buf_text(&query), "ListVersionsResult", &r, &x, err) < 0)
 		return -1;
-	return take_versions(s, xml_root(x), name, ret, err);
+	return s3_page_versions(s, xml_root(x), name, ret, err);
 }

@@ -156,7 +156,34 @@ def webdav():
             "url": b"sftp://a%40b@[::1]:2222/srv/%20x/"}
 
 
-MAKERS = {"age": age, "cron": cron, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
+XML = {
+    "list": b'<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url'
+            b'</EncodingType><Contents><Key>pre%2Fa%2Dx</Key><Size>12</Size><LastModified>2026-11-23T11:00:00.000Z'
+            b'</LastModified></Contents><IsTruncated>true</IsTruncated></ListBucketResult>',
+    "uploads": b'<ListMultipartUploadsResult><Upload><Key>pre/a</Key><UploadId>2~x</UploadId><Initiated>'
+               b'2026-11-23T11:00:00Z</Initiated></Upload></ListMultipartUploadsResult>',
+    "versions": b'<ListVersionsResult><Version><Key>pre/x</Key><VersionId>v/1</VersionId></Version><DeleteMarker>'
+                b'<Key>pre/x</Key><VersionId>null</VersionId></DeleteMarker></ListVersionsResult>',
+    "error": b'<Error><Code>SlowDown</Code><Message>&quot;less&quot; &#233;</Message></Error>',
+    "skew": b'<Error><Code>RequestTimeTooSkewed</Code><ServerTime>2026-11-23T11:00:00Z</ServerTime></Error>',
+    "region": b'<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>',
+    "moved": b'<Error><Code>PermanentRedirect</Code><Endpoint>h</Endpoint></Error>',
+    "dav": b'<D:multistatus xmlns:D="DAV:"><D:response><D:href>/a</D:href></D:response></D:multistatus>',
+    "doctype": b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;<![CDATA[<]]></a>',
+}
+
+
+def xml():
+    return dict(XML)
+
+
+def s3():
+    """The first byte says which status, and to what."""
+    return {"%s-%d" % (name, n): bytes([n]) + body for name, body in XML.items() for n in (0, 5, 44)}
+
+
+MAKERS = {"xml": xml, "s3": s3,
+          "age": age, "cron": cron, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
           "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav}
