@@ -5,10 +5,9 @@
 #include <string.h>
 
 struct ahead {
-	struct ahead *next; /* begins where this one does, or later */
 	uint64_t offset;
 	size_t len;
-	uint8_t data[];
+	uint8_t *data;
 };
 
 struct digesting {
@@ -17,8 +16,8 @@ struct digesting {
 	char *object;
 	pthread_mutex_t mutex; /* of what follows */
 	struct digested *to;
-	struct ahead *ahead;
-	size_t ahead_bytes;
+	struct ahead *ahead; /* in no order */
+	size_t ahead_count, ahead_bytes;
 };
 
 struct watched {
@@ -37,33 +36,39 @@ static void digest(struct digested *to, uint64_t offset, const uint8_t *data, si
 	to->bytes += len - known;
 }
 
-static void drop_first(struct digesting *d)
-{
-	struct ahead *a = d->ahead;
-	d->ahead = a->next;
-	d->ahead_bytes -= a->len;
-	free(a);
-}
-
+/* What there is no room for is read again. */
 static void keep(struct digesting *d, uint64_t offset, const uint8_t *data, size_t len)
 {
+	struct err ignored = ERR_INIT;
 	if (len > DIGESTING_AHEAD_BYTES - d->ahead_bytes)
 		return;
-	struct ahead *a = malloc(sizeof *a + len);
-	if (a == NULL) /* then it is read again */
+	struct ahead *more =
+	    mem_grow(d->ahead, d->ahead_count, sizeof *d->ahead, "bytes ahead", &ignored);
+	if (more == NULL)
 		return;
-	a->offset = offset;
-	a->len = len;
-	memcpy(a->data, data, len);
-	struct ahead *before = NULL;
-	for (struct ahead *i = d->ahead; i != NULL && i->offset < offset; i = i->next)
-		before = i;
-	a->next = before != NULL ? before->next : d->ahead;
-	if (before != NULL)
-		before->next = a;
-	else
-		d->ahead = a;
+	d->ahead = more;
+	uint8_t *copy = mem_zalloc(len, "bytes ahead", &ignored);
+	if (copy == NULL)
+		return;
+	memcpy(copy, data, len);
+	d->ahead[d->ahead_count++] = (struct ahead){.offset = offset, .len = len, .data = copy};
 	d->ahead_bytes += len;
+}
+
+static void drop(struct digesting *d, size_t i)
+{
+	d->ahead_bytes -= d->ahead[i].len;
+	free(d->ahead[i].data);
+	d->ahead[i] = d->ahead[--d->ahead_count];
+}
+
+/* The first of those that were kept whose turn has come; all of them when there is none. */
+static size_t next_kept(const struct digesting *d)
+{
+	size_t i = 0;
+	while (i < d->ahead_count && d->ahead[i].offset > d->to->bytes)
+		i++;
+	return i;
 }
 
 static void seen(struct digesting *d, uint64_t offset, const uint8_t *data, size_t len)
@@ -73,9 +78,9 @@ static void seen(struct digesting *d, uint64_t offset, const uint8_t *data, size
 		keep(d, offset, data, len);
 	else
 		digest(d->to, offset, data, len);
-	while (d->ahead != NULL && d->ahead->offset <= d->to->bytes) {
-		digest(d->to, d->ahead->offset, d->ahead->data, d->ahead->len);
-		drop_first(d);
+	for (size_t i; (i = next_kept(d)) < d->ahead_count;) {
+		digest(d->to, d->ahead[i].offset, d->ahead[i].data, d->ahead[i].len);
+		drop(d, i);
 	}
 	pthread_mutex_unlock(&d->mutex);
 }
@@ -136,8 +141,9 @@ static int digesting_list(void *self, const char *prefix, struct store_objects *
 static void digesting_free(void *self)
 {
 	struct digesting *d = self;
-	while (d->ahead != NULL)
-		drop_first(d);
+	while (d->ahead_count > 0)
+		drop(d, 0);
+	free(d->ahead);
 	pthread_mutex_destroy(&d->mutex);
 	free(d->object);
 	free(d);
