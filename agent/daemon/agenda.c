@@ -94,8 +94,10 @@ static void watch_overdue(struct agenda *a, enum job_kind kind, int64_t now_ms,
 			  struct agenda_look *ret)
 {
 	struct agenda_entry *e = &a->entries[kind];
-	/* While it runs it has its deadline. */
-	if (a->opts.overdue_ms <= 0 || e->overdue_since_ms != 0 || a->running == kind)
+	/* While it runs it has its deadline, and what is caught up in this moment needs no alarm.
+	 */
+	if (a->opts.overdue_ms <= 0 || e->overdue_since_ms != 0 || a->running == kind ||
+	    (e->due_ms != 0 && a->running == JOB_KINDS))
 		return;
 	int64_t limit = next_ms(a, kind, later(e->since_ms, e->success_ms)) + a->opts.delay_ms +
 			a->opts.overdue_ms;

@@ -209,6 +209,7 @@ static void look__away_over_a_time__catches_up_once(void **state)
 	assert_int_equal(look(&d, "2026-01-03 07:00"), JOB_BACKUP);
 	assert_time(d.a.entries[JOB_BACKUP].due_ms, "2026-01-03 02:00");
 	assert_int_equal(d.look.missed_ms[JOB_BACKUP], 0);
+	assert_false(d.look.overdue[JOB_BACKUP]);
 	run(&d, JOB_BACKUP, MINUTE, JOB_SUCCEEDED);
 	assert_int_equal(d.a.entries[JOB_BACKUP].run_trigger, JOB_BY_CATCH_UP);
 	assert_int_equal(look(&d, "2026-01-03 07:02"), JOB_KINDS);
@@ -389,6 +390,8 @@ static void ended__backup_failed__is_tried_again_with_growing_waits(void **state
 	assert_int_equal(d.a.entries[JOB_BACKUP].retry_ms, 0);
 	assert_int_equal(d.a.entries[JOB_BACKUP].failures, 4);
 	assert_time(d.a.entries[JOB_BACKUP].failing_since_ms, "2026-01-01 02:00");
+	look(&d, "2026-01-01 05:00");
+	assert_true(d.look.overdue[JOB_BACKUP]);
 	/* The next night begins at the first attempt. */
 	assert_int_equal(look(&d, "2026-01-02 02:00"), JOB_BACKUP);
 	run(&d, JOB_BACKUP, 0, JOB_SUCCEEDED);

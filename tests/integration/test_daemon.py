@@ -1,0 +1,259 @@
+"""lifeboat run: schedules, signals, jobs that hang and crash, a clock that jumps, a state that breaks."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from case import fill, small_disk
+from daemon_case import DaemonCase, set_clock
+from stack import wait_for
+
+
+class Signals(DaemonCase):
+    def test_usr1_takes_a_backup_now_and_idle_means_idle(self):
+        with self.daemon("""[schedule]
+backup = 0 2 * * *
+[hook]
+before_backup = echo "before $$LIFEBOAT_JOB of $$LIFEBOAT_STACK" > facts
+after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
+            d.signal(signal.SIGUSR1)
+            run = d.ended(1)
+            self.assertEqual((run["job"], run["trigger"], run["outcome"], run["due"], run["attempt"]),
+                             ("backup", "signal", "success", None, 1))
+            self.assertEqual(self.backups(), [run["backup"]])
+            self.assertEqual((self.stack.folder / "facts").read_text(),
+                             "before backup of hdms\nsuccess %s\n" % run["backup"])
+            d.wait_told("STATUS=next: backup at ")
+            time.sleep(0.2)
+            before = d.switches()
+            time.sleep(1)
+            self.assertEqual(d.switches(), before, "it wakes up although there is nothing to do")
+            self.assertIsNone(d.running())
+            d.stop()
+            self.assertIn("STOPPING=1", "\n".join(d.told))
+        self.assert_nothing_left()
+
+    def test_hup_reads_a_good_configuration_and_refuses_a_broken_one(self):
+        with self.daemon("[schedule]\nbackup = 0 2 * * *") as d:
+            good = self.stack.conf()
+            self.stack.write_conf(good.replace("0 2 * * *", "0 25 * * *"))
+            d.signal(signal.SIGHUP)
+            d.wait_log("the hour '25' is none; the configuration of before stays")
+            d.wait_log("HINT: allowed are *, 0 to 23, ranges")
+            wait_for("READY after RELOADING", lambda: "READY=1" in d.messages()[-1]
+                     and any(m.startswith("RELOADING=1\nMONOTONIC_USEC=") for m in d.told))
+            # Jobs too go by the one that was accepted.
+            d.signal(signal.SIGUSR1)
+            self.assertEqual(d.ended(1)["outcome"], "success")
+            self.assertEqual(d.state()["jobs"]["backup"]["schedule"], "0 2 * * *")
+            self.stack.write_conf(good.replace("name = hdms", "name = other"))
+            d.signal(signal.SIGHUP)
+            d.wait_log("the stack's name and state_dir can't change while it runs")
+            self.stack.write_conf(good.replace("backup = 0 2 * * *", "backup = @weekly\ndrill = 0 4 * * sun"))
+            d.signal(signal.SIGHUP)
+            d.wait_log("configuration read again")
+            self.assertEqual(d.state()["jobs"]["backup"]["schedule"], "@weekly")
+            self.assertEqual(d.state()["jobs"]["drill"]["schedule"], "0 4 * * sun")
+            d.stop()
+
+    def test_second_daemon_is_refused(self):
+        with self.daemon("") as d:
+            second = self.stack.lifeboat("run", expect=75)
+            self.assertIn("lifeboat run is already there for stack 'hdms': pid %d since " % d.process.pid, second.err)
+            d.stop()
+
+    def test_term_cancels_the_job_which_is_caught_up_after_the_start(self):
+        set_clock(self.stack, "2030-05-01 01:59:59")
+        with self.daemon("[schedule]\nbackup = 0 2 * * *\n[hook]\nbefore_backup = touch begun; sleep 300 & sleep 300") as d:
+            wait_for("the hook", (self.stack.folder / "begun").exists)
+            self.assertEqual(d.running()["trigger"], "schedule")
+            d.stop()
+            self.assertEqual(d.last()["outcome"], "cancelled")
+            self.assertEqual(d.last()["due"], "2030-05-01T02:00:00Z")
+        self.assert_nothing_left()
+        self.assertEqual(self.backups(), [])
+        set_clock(self.stack, "2030-05-01 07:00:00")
+        with self.daemon("[schedule]\nbackup = 0 2 * * *") as d:
+            run = d.ended(2)
+            self.assertEqual((run["trigger"], run["due"], run["outcome"]),
+                             ("catch-up", "2030-05-01T02:00:00Z", "success"))
+            d.stop()
+        self.assertEqual(len(self.backups()), 1)
+
+
+class Jobs(DaemonCase):
+    def test_hanging_job_is_ended_at_its_deadline(self):
+        with self.daemon("""[schedule]
+deadline = 1s
+retries = 0
+[hook]
+before_backup = sleep 300
+after_backup = echo "$$LIFEBOAT_OUTCOME" > outcome""") as d:
+            d.signal(signal.SIGUSR1)
+            run = d.ended(1)
+            self.assertEqual((run["outcome"], run["error"]["code"]), ("timeout", "timeout"))
+            self.assertEqual(run["error"]["message"], "not done after 1.0 s, its deadline")
+            # The job itself still cleaned up.
+            self.assertEqual((self.stack.folder / "outcome").read_text(), "cancelled\n")
+            self.assert_only_daemon(d)
+            d.stop()
+        self.assert_nothing_left()
+
+    def test_job_that_ignores_its_end_is_killed(self):
+        with self.daemon("""[schedule]
+deadline = 1s
+retries = 0
+[hook]
+after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_ERROR" > outcome""", env={"LIFEBOAT_FAULT": "sidecar=stop"}) as d:
+            d.signal(signal.SIGUSR1)
+            run = d.ended(1)
+            self.assertEqual((run["outcome"], run["signal"], run["exit_status"]), ("timeout", "KILL", None))
+            self.assertIn("it did not end when told to, and was killed", run["error"]["message"])
+            self.assertEqual((self.stack.folder / "outcome").read_text(), "timeout %s\n" % run["error"]["message"])
+            self.assert_only_daemon(d)
+            d.stop()
+        self.assertEqual(self.backups(), [])
+
+    def test_crashing_backup_is_tried_again_and_recovers(self):
+        with self.daemon("[schedule]\nretries = 1\nretry_wait = 100ms\n[hook]\nafter_backup = echo hook $$LIFEBOAT_OUTCOME",
+                         env={"LIFEBOAT_FAULT": "frame=kill"}) as d:
+            d.signal(signal.SIGUSR1)
+            run = d.ended(2)
+            self.assertEqual((run["outcome"], run["signal"], run["trigger"], run["attempt"]),
+                             ("crashed", "KILL", "retry", 2))
+            self.assertEqual(run["error"]["message"], "its process was killed by SIGKILL")
+            self.assertEqual(d.state()["history"][1]["retry_at"][:4], run["began"][:4])
+            self.assertEqual(d.state()["jobs"]["backup"]["failures"], 2)
+            time.sleep(0.3)
+            self.assertEqual(len(d.state()["history"]), 2, "there was one retry too many")
+            self.assert_only_daemon(d)
+            d.stop()
+        with self.daemon() as d:
+            self.assertEqual(d.state()["jobs"]["backup"]["failures"], 2)
+            d.signal(signal.SIGUSR1)
+            self.assertEqual(d.ended(3)["outcome"], "success")
+            self.assertEqual(d.state()["jobs"]["backup"]["failures"], 0)
+            d.stop()
+        self.assertEqual(len(self.backups()), 1)
+
+    def test_failing_before_stops_the_job_and_after_runs_by_hand_too(self):
+        self.configure("[hook]\nbefore_backup = echo not now >&2; exit 3\nafter_backup = echo $$LIFEBOAT_OUTCOME > outcome")
+        done = self.stack.lifeboat("backup", expect=1)
+        self.assertIn("hook before_backup: 'sh' exited with status 3: not now", done.err)
+        self.assertEqual((self.stack.folder / "outcome").read_text(), "failure\n")
+        self.configure("[hook]\nafter_backup = exit 1")
+        done = self.stack.lifeboat("backup", "--json", expect=0)
+        self.assertIn("warning: hook after_backup: 'sh' exited with status 1", done.err)
+        self.assertEqual(self.backups(), [done.json["id"]])
+        # A hook may use lifeboat.
+        self.configure("[hook]\nbefore_backup = %s list --json > listed" % os.environ.get("LIFEBOAT", "lifeboat"))
+        self.stack.lifeboat("backup", expect=0)
+        self.assertEqual(json.loads((self.stack.folder / "listed").read_text())["backups"][0]["id"], done.json["id"])
+
+    def test_daemon_that_is_killed_knows_what_was_lost(self):
+        with self.daemon("[schedule]\nretry_wait = 100ms\n[hook]\nbefore_backup = touch begun; test -e go || sleep 300") as d:
+            d.signal(signal.SIGUSR1)
+            wait_for("the hook", (self.stack.folder / "begun").exists)
+            d.signal(signal.SIGKILL)
+            d.process.wait()
+        self.assert_nothing_left()
+        (self.stack.folder / "go").touch()
+        with self.daemon() as d:
+            run = d.ended(2)
+            self.assertEqual((run["outcome"], run["trigger"]), ("success", "retry"))
+            self.assertEqual(d.state()["history"][1]["outcome"], "lost")
+            d.stop()
+
+    def assert_only_daemon(self, d):
+        wait_for("jobs to be gone", lambda: self.stack.agent_processes() == [d.process.pid], 10)
+
+
+class Clock(DaemonCase):
+    def test_jumps_forward_and_back_run_everything_once(self):
+        set_clock(self.stack, "2030-05-01 00:00:00")
+        with self.daemon("[schedule]\nbackup = 0 2 * * *\noverdue = 1h\nretries = 0") as d:
+            d.set_clock("2030-05-01 01:59:59")
+            run = d.ended(1)
+            self.assertEqual((run["trigger"], run["due"]), ("schedule", "2030-05-01T02:00:00Z"))
+            # Back over the run: not again.
+            d.set_clock("2030-05-01 01:59:59")
+            time.sleep(1.5)
+            self.assertEqual(len(d.state()["history"]), 1)
+            # Forward over the next one, as after a night asleep.
+            d.set_clock("2030-05-02 05:00:00")
+            run = d.ended(2)
+            self.assertEqual((run["trigger"], run["due"]), ("catch-up", "2030-05-02T02:00:00Z"))
+            # Too long: given up, and said to be overdue, both once.
+            d.set_clock("2030-05-04 20:00:00")
+            d.wait_log("backup: missed at 2030-05-03T02:00:00Z, too long ago to catch up")
+            d.wait_log("backup: overdue: was due at 2030-05-03T02:00:00Z and has not succeeded since")
+            self.assertTrue(d.state()["jobs"]["backup"]["overdue"])
+            d.signal(signal.SIGUSR2)
+            d.signal(signal.SIGUSR1)
+            d.ended(3)
+            self.assertFalse(d.state()["jobs"]["backup"]["overdue"])
+            d.stop()
+            self.assertEqual(d.log().count("overdue:"), 1)
+            self.assertEqual(d.log().count("missed at"), 1)
+        self.assertEqual(len(self.backups()), 3)
+
+
+class State(DaemonCase):
+    def test_corrupt_state_is_set_aside(self):
+        folder = self.stack.folder / "state"
+        folder.mkdir()
+        (folder / "hdms.json").write_text('{"version": 1, "jobs": {')
+        with self.daemon("") as d:
+            d.wait_log("state file '%s/hdms.json': not JSON" % folder)
+            self.assertEqual((folder / "hdms.json.broken").read_text(), '{"version": 1, "jobs": {')
+            d.signal(signal.SIGUSR1)
+            self.assertEqual(d.ended(1)["outcome"], "success")
+            self.assertIn("not JSON", d.state()["warnings"][0])
+            d.stop()
+
+    def test_full_disk_stops_no_job(self):
+        folder = self.stack.folder / "state"
+        folder.mkdir()
+        with small_disk(folder, 1):
+            with self.daemon("") as d:
+                ballast = fill(folder)
+                d.signal(signal.SIGUSR1)
+                d.wait_log("backup: done in ")
+                d.wait_log("warning: state file: ")
+                d.wait_log("jobs go on, but a restart would not know of them")
+                self.assertEqual(len(self.backups()), 1)
+                ballast.unlink()
+                d.signal(signal.SIGUSR1)
+                self.assertEqual(d.ended(2)["outcome"], "success")
+                self.assertEqual(d.log().count("jobs go on"), 1)
+                d.stop()
+
+    def test_folder_that_can_not_be_is_an_error_with_a_hint(self):
+        (self.stack.folder / "state").write_text("a file")
+        self.configure()
+        done = self.stack.lifeboat("run", expect=1)
+        self.assertIn("state folder '%s/state'" % self.stack.folder, done.err)
+        self.assertIn("HINT: name another one: state_dir in [agent]", done.err)
+
+
+class Watchdog(DaemonCase):
+    def test_is_told_as_often_as_it_wants(self):
+        with self.daemon("", env={"WATCHDOG_USEC": "400000"}) as d:
+            wait_for("two of them", lambda: "\n".join(d.messages()).count("WATCHDOG=1") >= 2, 10)
+            d.stop()
+
+    def test_without_a_manager_it_just_runs(self):
+        self.configure()
+        process = self.stack.start_lifeboat("run")
+        wait_for("the state", (self.stack.folder / "state" / "hdms.json").exists)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        self.assertEqual((process.returncode, out), (0, b""), err)
+        self.assertIn(b"ending, as SIGINT says", err)
+
+
+if __name__ == "__main__":
+    unittest.main()
