@@ -209,30 +209,41 @@ static int changed(const struct sftp_hosts *h, const char *type, const char *pri
 }
 
 /* Is that key in a line that says "@revoked", of whatever host? */
-static bool is_revoked(const struct sftp_hosts *h, const char *key, size_t len)
+static int find_revoked(const struct sftp_hosts *h, const char *key, size_t len, bool *ret,
+			struct err *err)
 {
 	CLEANUP(freep) char *base64 = NULL;
-	if (len > KEY_BYTES_MAX || (base64 = malloc(len * 4 / 3 + 5)) == NULL)
-		return true;
+	const char *at = strstr(buf_text(&h->text), "@revoked");
+	*ret = false;
+	if (at == NULL)
+		return 0;
+	if (len > KEY_BYTES_MAX)
+		return err_set(err, ERR_LIMIT, "%s: its host key has %zu bytes", h->c->site->server,
+			       len);
+	base64 = mem_zalloc(len * 4 / 3 + 5, "host keys", err);
+	if (base64 == NULL)
+		return -1;
 	EVP_EncodeBlock((unsigned char *)base64, (const unsigned char *)key, (int)len);
-	for (const char *at = buf_text(&h->text); (at = strstr(at, "@revoked")) != NULL; at++) {
+	for (; at != NULL && !*ret; at = strstr(at + 1, "@revoked")) {
 		const char *found = strstr(at, base64);
-		if (found != NULL && found < at + strcspn(at, "\n"))
-			return true;
+		*ret = found != NULL && found < at + strcspn(at, "\n");
 	}
-	return false;
+	return 0;
 }
 
 int sftp_hosts_check(const struct sftp_hosts *h, struct err *err)
 {
 	size_t len = 0;
 	int type = 0;
+	bool revoked;
 	char print[PRINT_BYTES];
 	const char *key = libssh2_session_hostkey(h->c->ssh, &len, &type);
 	if (key == NULL)
 		return err_set(err, ERR_DENIED, "%s: it showed no host key", h->c->site->server);
 	fingerprint(h->c, print);
-	if (is_revoked(h, key, len))
+	if (find_revoked(h, key, len, &revoked, err) < 0)
+		return -1;
+	if (revoked)
 		return err_set(err, ERR_DENIED, "%s: its host key (%s, %s) is revoked in '%s'",
 			       h->c->site->server, type_name(type), print, h->c->site->known_hosts);
 	switch (ask(h, key, len, 0)) {
