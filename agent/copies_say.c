@@ -44,9 +44,8 @@ void copies_say(struct app *app, const struct copies *c)
 				    (unsigned long long)r->bytes, label);
 			break;
 		case COPY_FAILED:
-			output_line(app->out,
-				    STYLE_BAD "failed" STYLE_END ": copy of %s to store '%s': %s",
-				    r->id[0] != '\0' ? r->id : "backups", label, r->message);
+			output_line(app->out, STYLE_BAD "failed" STYLE_END ": %s%s: %s",
+				    r->id[0] != '\0' ? "copy of " : "copies", r->id, r->message);
 			break;
 		}
 	}

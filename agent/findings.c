@@ -23,7 +23,11 @@ int findings_fail(struct findings *f, const char *what, const struct err *why, s
 	CLEANUP(freep) char *text = NULL;
 	if (f->first.code == ERR_NONE)
 		f->first = *why;
-	if (str_printf(&text, err, "%s%s%s", why->msg, why->hint[0] ? ". " : "", why->hint) < 0)
+	/* An error of a store names it already. */
+	size_t len = strlen(what);
+	bool named = strncmp(why->msg, what, len) == 0 && strncmp(why->msg + len, ": ", 2) == 0;
+	if (str_printf(&text, err, "%s%s%s", why->msg + (named ? len + 2 : 0),
+		       why->hint[0] ? ". " : "", why->hint) < 0)
 		return -1;
 	return findings_add(f, "failed", what, text, err);
 }
