@@ -207,7 +207,7 @@ static int work_sidecar(struct err *err)
 	json_t *j = sidecar_of(ID1, err);
 	if (j == NULL)
 		return -1;
-	bool right = json_object_size(j) == 17;
+	bool right = json_object_size(j) == 18;
 	json_decref(j);
 	return right ? 0 : err_set(err, ERR_FAILED, "wrong");
 }
