@@ -118,7 +118,7 @@ class Tables(StackCase):
         self.assertLess(said["fetched_bytes"], 1 << 20)
         result = self.stack.lifeboat("verify")
         self.assert_failed(result, 1, "stream 'postgres/databases/shop/dump': part ")
-        self.assertIn("1 of its", result.out)
+        self.assertRegex(result.out, r"[12] of its \d+ parts")  # a chunk of age's may reach into two
         self.assertIn("  intact   database 'other'", result.out)
 
     def test_table__of_an_odd_name__restored(self):
