@@ -253,8 +253,9 @@ const struct config_key config_keys[] = {
      .help = "Which backups lifeboat prune keeps: last N, hourly N, daily N, weekly N, monthly N, "
 	     "yearly N, within 30d, min N. A backup that any rule keeps stays. Of a day (or week, "
 	     "...) the newest proven backup is kept. Without this key nothing is ever removed; the "
-	     "newest backup, the newest proven one and pinned ones never are. Each store has its "
-	     "own, and lifeboat copy brings no backup there that they would not keep."},
+	     "newest backup, the newest proven one, pinned ones and what is being read never are. "
+	     "Each store has its own, and lifeboat copy brings no backup there that they would not "
+	     "keep."},
     {.section = "store",
      .key = "site",
      .type = CONFIG_TEXT,

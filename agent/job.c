@@ -275,13 +275,14 @@ int job_mark(struct job *j, const struct backup *b, const char *command, struct 
 	CLEANUP(freep) char *name = NULL;
 	struct err why = ERR_INIT;
 	struct store_object there;
+	bool first = j->mark == NULL;
 	lease_free(j->mark);
 	j->mark = NULL;
 	const char *stack = j->app->config->stack.name;
 	if (str_printf(&name, err, "%s-%s", stack, b->id) < 0)
 		return -1;
 	/* What killed readers left would else stay until the next prune. */
-	if (lease_sweep(j->store, stack, false, NULL, &why) < 0)
+	if (first && lease_sweep(j->store, stack, false, NULL, &why) < 0)
 		err_clear(&why);
 	if (lease_mark(j->store, name, command, &j->mark, &why) < 0) {
 		if (why.code == ERR_CANCELLED) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "storage/lease_object.h"
+#include "storage/store_impl.h"
 
 /* After a renewal that failed. */
 enum { RENEW_AGAIN_MS = 60 * 1000 };
@@ -335,9 +336,15 @@ int lease_mark(struct store *store, const char *name, const char *command, struc
 
 /* ---- the end ---- */
 
+/* Not with all the patience of other calls: a job that ends waits for no store that is away, and
+ * the lease runs out by itself. */
 static void give_back(struct lease *l)
 {
 	struct err ignored = ERR_INIT;
+	struct store *whole = l->store, hasty = *whole;
+	if (hasty.retry.retries > 1)
+		hasty.retry.retries = 1;
+	l->store = &hasty;
 	struct lease_holder h;
 	bool ours = false;
 	int rc;
@@ -355,6 +362,7 @@ static void give_back(struct lease *l)
 			rc = write_object(l, false, &ignored);
 	}
 	cancel_release();
+	l->store = whole;
 	if (rc < 0)
 		log_debug("lease '%s' is left to run out: %s", l->object, ignored.msg);
 }
