@@ -203,7 +203,9 @@ static int check_encryption(struct findings *f, struct err *err)
 		return findings_fail(f, "encryption", &why, err);
 	}
 	if (str_printf(&text, err, "to %zu %s; %s", r.count,
-		       r.count == 1 ? "recipient" : "recipients",
+		       r.count == 1 ? "recipient (a second one, whose identity is kept elsewhere, "
+				      "protects from losing the first)"
+				    : "recipients",
 		       i.count > 0 ? "the identity here opens it"
 				   : "no identity here: restore, drill and verify need one") < 0)
 		return -1;

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -330,6 +331,59 @@ static void digesting__ranges_in_any_order__are_in_the_digest(void **state)
 	close_stores(&c);
 }
 
+enum { THREADS = 4, SHARE = LARGE / THREADS };
+
+struct reading {
+	struct store *s;
+	uint64_t offset, len;
+	pthread_t thread;
+	bool right;
+};
+
+static void *read_share(void *arg)
+{
+	struct reading *r = arg;
+	struct err err = ERR_INIT;
+	struct buf got;
+	r->right = read_range(r->s, r->offset, r->len, &got, &err) == 0 && got.len == r->len &&
+		   memcmp(got.data, data + r->offset, got.len) == 0;
+	buf_done(&got);
+	return NULL;
+}
+
+static void ranges__read_side_by_side__are_right_and_in_the_digest(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct case_stores c;
+	struct store *watching, *plain;
+	struct digested d = {.sha = NULL};
+	struct reading readings[THREADS];
+	char hex[SHA256_HEX_BYTES], expected[SHA256_HEX_BYTES];
+	open_stores(&c, LARGE);
+	memory_store_chop_reads(c.m, 5000);
+	assert_int_equal(sha256_new(&d.sha, &err), 0);
+	assert_int_equal(store_digesting(c.inner, OBJECT, &d, &watching, &err), 0);
+	assert_int_equal(store_decrypting(watching, &ours.i, &plain, &err), 0);
+	for (size_t i = 0; i < THREADS; i++) {
+		readings[i] = (struct reading){.s = plain, .offset = i * SHARE, .len = SHARE};
+		assert_int_equal(
+		    pthread_create(&readings[i].thread, NULL, read_share, &readings[i]), 0);
+	}
+	for (size_t i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(readings[i].thread, NULL), 0);
+		assert_true(readings[i].right);
+	}
+	assert_int_equal(d.bytes, c.file.len);
+	sha256_hex(d.sha, hex);
+	assert_int_equal(sha256_of(c.file.data, c.file.len, expected, &err), 0);
+	assert_string_equal(hex, expected);
+	sha256_free(d.sha);
+	store_free(plain);
+	store_free(watching);
+	close_stores(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +397,7 @@ int main(void)
 	    cmocka_unit_test(object__with_a_long_header__is_opened),
 	    cmocka_unit_test(other_calls__plain_objects_pass_and_writing_is_refused),
 	    cmocka_unit_test(range__of_a_store_that_fails_at_every_read__is_an_error),
+	    cmocka_unit_test(ranges__read_side_by_side__are_right_and_in_the_digest),
 	    cmocka_unit_test(digesting__ranges_in_any_order__are_in_the_digest),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
