@@ -254,3 +254,15 @@ void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job
 	if (is_retried(kind, outcome, exit_status))
 		plan_retry(a, kind, now_ms, random);
 }
+
+void agenda_copy_instead(struct agenda *a)
+{
+	struct agenda_entry *backup = &a->entries[JOB_BACKUP], *copy = &a->entries[JOB_COPY];
+	backup->success_ms = backup->run_began_ms;
+	if (backup->retry_ms != 0 && copy->retry_ms == 0) {
+		copy->retry_ms = backup->retry_ms;
+		copy->attempts = backup->attempts;
+		copy->run_due_ms = 0;
+	}
+	backup->retry_ms = 0;
+}

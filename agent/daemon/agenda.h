@@ -94,6 +94,10 @@ struct agenda_end {
 void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job_outcome outcome,
 		  int exit_status, uint64_t random, struct agenda_end *ret);
 
+/* After a backup that failed and is nevertheless safe in its first store: only the other stores
+ * lack it, so what is tried again is the copying. */
+void agenda_copy_instead(struct agenda *a);
+
 /* The next time of its schedule, with the delay of this host; AGENDA_NEVER without one. */
 int64_t agenda_next_ms(const struct agenda *a, enum job_kind kind, int64_t now_ms);
 

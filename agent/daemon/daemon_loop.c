@@ -69,6 +69,9 @@ static void note_end(struct daemon *d, enum job_kind kind, const struct supervis
 	struct agenda_end change;
 	int64_t now = clock_wall_ms(), took = clock_monotonic_ms() - d->run_began_ms;
 	agenda_ended(&d->agenda, kind, now, end->outcome, end->exit_status, chance(), &change);
+	if (kind == JOB_BACKUP && end->outcome == JOB_FAILED &&
+	    run_backup(kind, end->result) != NULL)
+		agenda_copy_instead(&d->agenda);
 	const struct agenda_entry *e = &d->agenda.entries[kind];
 	say_end(end, kind, took, e->retry_ms);
 	json_t *run = d->run;

@@ -438,6 +438,26 @@ static void ended__what_another_try_can_not_help__is_not_tried(void **state)
 	}
 }
 
+static void copy_instead__backup_is_safe__only_the_copy_is_tried_again(void **state)
+{
+	(void)state;
+	struct desk d;
+	begin(&d, "UTC", "2026-01-01 00:00");
+	schedule(&d, JOB_BACKUP, "0 2 * * *");
+	start(&d);
+	look(&d, "2026-01-01 02:00");
+	run(&d, JOB_BACKUP, MINUTE, JOB_FAILED);
+	int64_t again = d.a.entries[JOB_BACKUP].retry_ms;
+	agenda_copy_instead(&d.a);
+	assert_int_equal(look_at(&d, again), JOB_COPY);
+	run(&d, JOB_COPY, MINUTE, JOB_SUCCEEDED);
+	assert_int_equal(d.a.entries[JOB_COPY].run_trigger, JOB_BY_RETRY);
+	assert_int_equal(look(&d, "2026-01-01 08:00"), JOB_KINDS);
+	assert_false(d.look.overdue[JOB_BACKUP]);
+	assert_int_equal(d.a.entries[JOB_BACKUP].failures, 1);
+	done(&d);
+}
+
 static void ended__next_time_comes_first__is_not_retried_before(void **state)
 {
 	(void)state;
@@ -563,6 +583,7 @@ int main(void)
 	    cmocka_unit_test(look__clock_jumps_over_a_time__runs_it_once),
 	    cmocka_unit_test(ended__backup_failed__is_tried_again_with_growing_waits),
 	    cmocka_unit_test(ended__what_another_try_can_not_help__is_not_tried),
+	    cmocka_unit_test(copy_instead__backup_is_safe__only_the_copy_is_tried_again),
 	    cmocka_unit_test(ended__next_time_comes_first__is_not_retried_before),
 	    cmocka_unit_test(look__never_run__is_overdue_once_and_recovers),
 	    cmocka_unit_test(look__overdue_off__never_says_so),
