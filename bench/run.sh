@@ -3,6 +3,7 @@
 # `sh bench/run.sh docker` measures a backup of a Compose stack beside docker exec.
 # `sh bench/run.sh parts` measures how much of a 1 GB archive is fetched for one small table of it
 # (BENCH_ARCHIVE_MB says another size).
+# `sh bench/run.sh s3` measures a backup of 2 GB that streams into a Ceph beside one to a folder and s3cmd.
 #
 # Makes a database of 3 million rows, about 1 GB, in a temporary folder (6 GB of room), and prints a
 # table. Takes about ten minutes. BENCH_ROWS and BENCH_RUNS change the size and how often each is run;
@@ -18,6 +19,9 @@ if [ "${1:-}" = parts ]; then
 elif [ "${1:-}" = docker ]; then
 	sh packaging/install-packages.sh tests
 	measure=bench/measure_docker.py
+elif [ "${1:-}" = s3 ]; then
+	sh packaging/install-packages.sh tests
+	measure=bench/measure_s3.py
 fi
 build=${LIFEBOAT_BUILD:-$PWD/build}
 if [ -z "${LIFEBOAT:-}" ]; then

@@ -39,10 +39,11 @@ SUITES = {"bookworm": 16, "trixie": 18, "forky": 20}
 WRITTEN = ["run", "tmp", "etc/ceph", "var/lib/ceph", "var/log/ceph"]
 
 
-def root(suite):
-    """The root file system of that suite's Ceph; made if it is not there."""
+def root(suite, packages=None):
+    """The root file system of that suite with Ceph, or with other packages; made if it is not there."""
+    packages = packages or PACKAGES
     BUILD.mkdir(parents=True, exist_ok=True)
-    target = BUILD / ("%s-%s" % (suite, digest(suite, PACKAGES, OPTIONS)))
+    target = BUILD / ("%s-%s" % (suite, digest(suite, packages, OPTIONS)))
     with open(BUILD / (suite + ".lock"), "a", encoding="utf-8") as door:
         fcntl.flock(door, fcntl.LOCK_EX)
         if not target.is_dir():
@@ -50,7 +51,7 @@ def root(suite):
             half = Path(tempfile.mkdtemp(prefix=suite + "-half-", dir=BUILD))
             half.chmod(0o755)
             with tempfile.TemporaryDirectory(prefix="lb-ceph-") as folder:
-                debootstrap(suite, PACKAGES, OPTIONS, half, folder)
+                debootstrap(suite, packages, OPTIONS, half, folder)
             for place in WRITTEN:
                 (half / place).mkdir(parents=True, exist_ok=True)
             half.rename(target)

@@ -52,6 +52,7 @@ rgw_thread_pool_size = 64
 rgw_dns_name = localhost
 rgw_enable_usage_log = false
 rgw_bucket_quota_ttl = 0
+rgw_gc_obj_min_wait = 5
 rgw_user_quota_bucket_sync_interval = 1
 CONF
 cap() {
