@@ -254,12 +254,16 @@ int copy_backup(struct store *from, const char *stack, const struct backup *b, s
 
 /* ---- evidence ---- */
 
+static int by_name(const void *name, const void *object)
+{
+	return strcmp(name, ((const struct store_object *)object)->name);
+}
+
+/* Lists are sorted. */
 static bool has(const struct store_objects *all, const char *name)
 {
-	for (size_t i = 0; i < all->count; i++)
-		if (strcmp(all->items[i].name, name) == 0)
-			return true;
-	return false;
+	return all->count > 0 &&
+	       bsearch(name, all->items, all->count, sizeof *all->items, by_name) != NULL;
 }
 
 /* *ret_copied stays false when it went away meanwhile, or somebody else brought it. */

@@ -13,6 +13,7 @@
 #include "agent/config_store.h"
 #include "base/file.h"
 
+#define S3    STACK "[store a]\nurl=s3://bucket/p\n"
 #define STACK "[stack]\nname = hdms\nvolumes_dir = /v\n"
 
 static char folder[] = "/tmp/lifeboat-config-XXXXXX";
@@ -471,6 +472,33 @@ static void config_load__password_for_everyone__is_a_warning(void **state)
 	assert_int_equal(warnings("postgresql://h/d?password=x", 0644, text, sizeof text), 1);
 }
 
+static void config_load__secret_for_everyone__is_a_warning(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"url=s3://b\naccess_key=x\nsecret_key=${LB_T_PW}\n",
+					    "url=davs://h/p\npassword=x\n",
+					    "url=s3://b\nproxy=http://u:x@h:1\n"};
+	setenv("LB_T_PW", "x", 1);
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		struct err err = ERR_INIT;
+		CLEANUP(freep) char *text = NULL;
+		CLEANUP(config_freep) struct config *c = NULL;
+		assert_int_equal(str_printf(&text, &err, STACK "[store a]\n%s", lines[i]), 0);
+		put("agent.conf", 0644, text);
+		if (config_load("agent.conf", &c, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_int_equal(c->warnings.count, 1);
+		assert_non_null(strstr(c->warnings.items[0], "agent.conf:6: there is a password"));
+	}
+	put("agent.conf", 0644,
+	    S3 "secret_key=${LB_T_PW}\naccess_key=${LB_T_PW}\nproxy=http://h:1\n");
+	struct err err = ERR_INIT;
+	CLEANUP(config_freep) struct config *c = NULL;
+	assert_int_equal(config_load("agent.conf", &c, &err), 0);
+	assert_int_equal(c->warnings.count, 0);
+	unsetenv("LB_T_PW");
+}
+
 static void config_store_find__labels__find_or_list_what_there_is(void **state)
 {
 	(void)state;
@@ -505,8 +533,6 @@ static void config_require_component__nothing__is_an_error(void **state)
 }
 
 /* ---- stores ---- */
-
-#define S3 STACK "[store a]\nurl=s3://bucket/p\n"
 
 static void config_store_opts__s3__has_every_key(void **state)
 {
@@ -721,6 +747,7 @@ int main(void)
 	    cmocka_unit_test(config_load__wrong_names_of_the_stack__are_refused),
 	    cmocka_unit_test(config_load__env_file_that_is_wrong__is_named),
 	    cmocka_unit_test(config_load__password_for_everyone__is_a_warning),
+	    cmocka_unit_test(config_load__secret_for_everyone__is_a_warning),
 	    cmocka_unit_test(config_store_find__labels__find_or_list_what_there_is),
 	    cmocka_unit_test(config_require_component__nothing__is_an_error),
 	    cmocka_unit_test(config_store_opts__s3__has_every_key),
