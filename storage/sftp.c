@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 
-enum { PORT = 22, IDLE_DEFAULT_MS = 60000 };
+enum { PORT = 22, IDLE_DEFAULT_MS = 60000, CONNECT_MS = 20000 };
 
 /* ---- site ---- */
 
@@ -66,8 +66,7 @@ int sftp_site_open(const struct store_opts *opts, struct sftp_site **ret, struct
 		return -1;
 	pthread_mutex_init(&s->lock, NULL);
 	s->idle_ms = opts->timeout_ms > 0 ? opts->timeout_ms : IDLE_DEFAULT_MS;
-	int64_t connect_ms = s->idle_ms < 20000 ? s->idle_ms : 20000;
-	const struct http_opts net = {.proxy = proxy_for(opts), .connect_timeout_ms = connect_ms};
+	const struct http_opts net = {.proxy = proxy_for(opts)};
 	if (store_url_parse(opts->url, PORT, &s->at, err) < 0 ||
 	    find_user(s, opts->user, err) < 0 || find_known_hosts(s, opts->known_hosts, err) < 0 ||
 	    str_printf(&s->server, err, "'%s' port %u", s->at.host, (unsigned)s->at.port) < 0 ||
@@ -245,14 +244,15 @@ static int begin_sftp(struct sftp *c, struct err *err)
 	return 0;
 }
 
-static int dial(struct sftp_site *s, struct sftp **ret, struct err *err)
+int sftp_dial(struct sftp_site *s, int64_t idle_ms, struct sftp **ret, struct err *err)
 {
 	CLEANUP(hang_upp) struct sftp *c = mem_zalloc(sizeof *c, "a connection", err);
 	if (c == NULL)
 		return -1;
 	c->site = s;
-	c->idle_ms = s->idle_ms;
-	if (http_connect(s->net, s->at.host, s->at.port, &c->pipe, err) < 0)
+	c->idle_ms = idle_ms;
+	int64_t connect_ms = idle_ms < CONNECT_MS ? idle_ms : CONNECT_MS;
+	if (http_connect(s->net, s->at.host, s->at.port, connect_ms, &c->pipe, err) < 0)
 		return -1;
 	c->fd = http_pipe_fd(c->pipe);
 	c->ssh = libssh2_session_init();
@@ -282,7 +282,7 @@ int sftp_take(struct sftp_site *s, struct sftp **ret, struct err *err)
 			c = s->idle[--s->idle_count];
 		pthread_mutex_unlock(&s->lock);
 		if (c == NULL)
-			return dial(s, ret, err);
+			return sftp_dial(s, s->idle_ms, ret, err);
 		if (is_fresh(c)) {
 			*ret = c;
 			return 0;

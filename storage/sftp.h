@@ -54,6 +54,8 @@ struct sftp {
 	bool broken;        /* of no use any more */
 };
 int sftp_take(struct sftp_site *s, struct sftp **ret, struct err *err) MUST_USE;
+/* A new one, for which nothing is waited for longer than that. */
+int sftp_dial(struct sftp_site *s, int64_t idle_ms, struct sftp **ret, struct err *err) MUST_USE;
 /* NULL is fine. */
 void sftp_give(struct sftp *c);
 DEFINE_CLEANUP(struct sftp, sftp_give)

@@ -8,7 +8,7 @@
 /* So much is on its way without an answer; libssh2 sends it in packets of 30000 bytes. */
 enum { WINDOW = 2 << 20, WINDOW_MEMORY = 6 << 20 };
 /* An abort of a cancelled job waits no longer for each answer. */
-enum { ABORT_MS = 5000 };
+enum { ABORT_MS = 3000 };
 /* Less room than that is none: what was refused were at most so many bytes. */
 enum { ROOM_MIN = 1 << 20 };
 
@@ -214,7 +214,7 @@ static void replace_cancelled(struct upload *u)
 	u->file = NULL;
 	sftp_give(u->c);
 	u->c = NULL;
-	if (sftp_take(s, &u->c, &ignored) < 0)
+	if (sftp_dial(s, ABORT_MS, &u->c, &ignored) < 0)
 		u->c = NULL;
 }
 

@@ -28,11 +28,11 @@ static int path_in(const struct sftp_site *s, const char *name, char **ret, stru
 	return str_printf(ret, err, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name);
 }
 
-/* Of what is not said, nothing is believed. */
+/* Servers may leave the type out; a size they must not. */
 static bool is_file(const LIBSSH2_SFTP_ATTRIBUTES *a)
 {
-	return (a->flags & LIBSSH2_SFTP_ATTR_SIZE) && (a->flags & LIBSSH2_SFTP_ATTR_PERMISSIONS) &&
-	       S_ISREG(a->permissions);
+	unsigned long type = a->flags & LIBSSH2_SFTP_ATTR_PERMISSIONS ? a->permissions & S_IFMT : 0;
+	return (a->flags & LIBSSH2_SFTP_ATTR_SIZE) && (type == 0 || type == S_IFREG);
 }
 
 static struct store_object object_of(const char *name, const LIBSSH2_SFTP_ATTRIBUTES *a)
@@ -390,7 +390,9 @@ static int sweep_parts(void *self, const char *prefix, bool dry_run, struct strl
 		return -1;
 	for (size_t i = 0; i < l.found.count; i++) {
 		CLEANUP(freep) char *path = NULL;
-		if (now - l.found.items[i].modified_ms < STORE_PART_AGE_MS)
+		int64_t then = l.found.items[i].modified_ms;
+		/* Of an age that is not known nothing is said. */
+		if (then == 0 || now - then < STORE_PART_AGE_MS)
 			continue;
 		if (!dry_run && (path_in(self, l.names.items[i], &path, err) < 0 ||
 				 sftp_file_remove(c, path, err) < 0))

@@ -90,9 +90,9 @@ struct http_pipe;
 int http_upgrade(struct http *h, const struct http_request *q, struct http_response *answer,
 		 struct http_pipe **ret, struct err *err) MUST_USE;
 /* A connection for another protocol, through the proxy where there is one: no byte is sent. `host`
- * is as in a url: an IPv6 address has its brackets. */
-int http_connect(struct http *h, const char *host, uint16_t port, struct http_pipe **ret,
-		 struct err *err) MUST_USE;
+ * is as in a url: an IPv6 address has its brackets. `timeout_ms` 0: the client's. */
+int http_connect(struct http *h, const char *host, uint16_t port, int64_t timeout_ms,
+		 struct http_pipe **ret, struct err *err) MUST_USE;
 /* Its socket, which does not block and stays the pipe's. Of connections without TLS. */
 int http_pipe_fd(const struct http_pipe *p);
 /* Writes some of it and reads what there is, without waiting longer than until one of them goes on:

@@ -190,20 +190,10 @@ static int read_refusal(struct http_pipe *p, const struct http_framing *f, struc
 	}
 }
 
-/* `name`: what messages call it; NULL: by its request. */
-static int open_pipe(struct http *h, const struct http_request *q, const char *name,
-		     struct http_pipe *p, struct err *err)
+/* Up to the socket. */
+static int open_socket(struct http_pipe *p, struct err *err)
 {
 	curl_socket_t fd = CURL_SOCKET_BAD;
-	if (http_exchange_new(h, q, HTTP_UPLOAD_CONNECT, 0, &p->x, err) < 0)
-		return -1;
-	if (name != NULL) {
-		char *own;
-		if (str_dup(name, &own, err) < 0)
-			return -1;
-		free(p->x->name);
-		p->x->name = own;
-	}
 	while (!p->x->done)
 		if (http_exchange_step(p->x, err) < 0)
 			return -1;
@@ -217,16 +207,32 @@ static int open_pipe(struct http *h, const struct http_request *q, const char *n
 	return 0;
 }
 
-int http_connect(struct http *h, const char *host, uint16_t port, struct http_pipe **ret,
-		 struct err *err)
+/* Of that client, for that host and no request. */
+static int begin_connect(struct http *h, const char *host, uint16_t port,
+			 struct http_exchange **ret, struct err *err)
+{
+	CLEANUP(freep) char *url = NULL;
+	struct http_exchange *x;
+	if (str_printf(&url, err, "http://%s:%u", host, (unsigned)port) < 0 ||
+	    http_exchange_new(h, &(struct http_request){.method = "CONNECT", .url = url},
+			      HTTP_UPLOAD_CONNECT, 0, &x, err) < 0)
+		return -1;
+	free(x->name);
+	x->name = NULL;
+	*ret = x;
+	return str_printf(&x->name, err, "'%s' port %u", host, (unsigned)port);
+}
+
+int http_connect(struct http *h, const char *host, uint16_t port, int64_t timeout_ms,
+		 struct http_pipe **ret, struct err *err)
 {
 	CLEANUP(http_pipe_freep)
 	struct http_pipe *p = mem_zalloc(sizeof *p, "a connection", err);
-	CLEANUP(freep) char *url = NULL;
-	CLEANUP(freep) char *name = NULL;
-	if (p == NULL || str_printf(&url, err, "http://%s:%u", host, (unsigned)port) < 0 ||
-	    str_printf(&name, err, "'%s' port %u", host, (unsigned)port) < 0 ||
-	    open_pipe(h, &(struct http_request){.method = "CONNECT", .url = url}, name, p, err) < 0)
+	if (p == NULL || begin_connect(h, host, port, &p->x, err) < 0)
+		return -1;
+	if (timeout_ms > 0 && timeout_ms < INT32_MAX)
+		curl_easy_setopt(p->x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+	if (open_socket(p, err) < 0)
 		return -1;
 	*ret = p;
 	p = NULL;
@@ -248,7 +254,8 @@ int http_upgrade(struct http *h, const struct http_request *q, struct http_respo
 	if (p == NULL)
 		return -1;
 	buf_init(&p->early, HTTP_HEAD_MAX + (32 << 10));
-	if (open_pipe(h, q, NULL, p, err) < 0 || send_request(p, q, err) < 0 ||
+	if (http_exchange_new(h, q, HTTP_UPLOAD_CONNECT, 0, &p->x, err) < 0 ||
+	    open_socket(p, err) < 0 || send_request(p, q, err) < 0 ||
 	    read_head(p, &framing, err) < 0)
 		return -1;
 	long status = p->x->answer.status;

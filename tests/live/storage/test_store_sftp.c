@@ -23,7 +23,7 @@
 #include "tests/support/live_redis.h"
 #include "tests/support/live_sshd.h"
 
-enum { SHORT_MS = 700, PIECE = 1 << 20 };
+enum { SHORT_MS = 2000, PIECE = 1 << 20 };
 
 struct room {
 	struct live_sshd sshd;
@@ -467,7 +467,7 @@ static void line__silent_in_an_upload__ends_at_the_deadline(void **state)
 	live_sshd_signal(&r->sshd, SIGSTOP);
 	int rc = write_on(r, to);
 	bool again = r->err.retryable;
-	assert_failed(r, rc, ERR_TIMEOUT, "nothing for 700 ms", "");
+	assert_failed(r, rc, ERR_TIMEOUT, "nothing for 2000 ms", "");
 	assert_true(again);
 	sink_free(to);
 	live_sshd_signal(&r->sshd, SIGCONT);

@@ -17,7 +17,7 @@
 #include "storage/store.h"
 #include "tests/support/live_webdav.h"
 
-enum { SHORT_MS = 700, PIECE = 1 << 20 };
+enum { SHORT_MS = 2000, PIECE = 1 << 20 };
 
 struct room {
 	struct live_webdav server;
@@ -194,6 +194,27 @@ static void plain__digest__works_with_a_caveat(void **state)
 	strlist_done(&caveats);
 }
 
+/* What may be looked at by everybody asks for a password only when a body is on its way. */
+static void password__wanted_for_writing_alone__is_sent(void **state)
+{
+	struct room *r = *state;
+	static const char *const auths[] = {"Basic", "Digest"};
+	for (size_t i = 0; i < 2; i++) {
+		start(r, (struct live_webdav_opts){
+			     .server = LIVE_APACHE,
+			     .auth = auths[i],
+			     .more = "<Limit PROPFIND>\nRequire all granted\n</Limit>"});
+		struct sink *to = begin_upload(r, "big");
+		if (sink_close(to, &r->err) < 0)
+			fail_msg("%s", r->err.msg);
+		sink_free(to);
+		assert_works(r);
+		assert_objects(r, 2);
+		live_webdav_stop(&r->server);
+		r->server.child = NULL;
+	}
+}
+
 static void certificate__not_trusted__is_denied(void **state)
 {
 	struct room *r = *state;
@@ -353,7 +374,7 @@ static void line__silent_in_an_upload__ends_at_the_deadline(void **state)
 	live_webdav_signal(&r->server, SIGSTOP);
 	int rc = write_on(r, to);
 	bool again = r->err.retryable;
-	assert_failed(r, rc, ERR_TIMEOUT, "nothing for 700 ms", "");
+	assert_failed(r, rc, ERR_TIMEOUT, "nothing for 2000 ms", "");
 	assert_true(again);
 	sink_free(to);
 	live_webdav_signal(&r->server, SIGCONT);
@@ -438,6 +459,7 @@ int main(void)
 	    TEST(password__wrong_for_digest__is_denied),
 	    TEST(plain__basic__does_not_get_the_password),
 	    TEST(plain__digest__works_with_a_caveat),
+	    TEST(password__wanted_for_writing_alone__is_sent),
 	    TEST(certificate__not_trusted__is_denied),
 	    TEST(tls__where_there_is_none__is_told),
 	    TEST(server__that_forbids_writing__is_denied),
