@@ -239,24 +239,29 @@ static int read_chunk(struct pgdump *d, const uint8_t **p, const uint8_t *end, s
 	return 0;
 }
 
+/* NULL: more must come first. */
+static const uint8_t *take_head(struct pgdump *d, const uint8_t **p, const uint8_t *end,
+				size_t need)
+{
+	const uint8_t *at = pgdump_take(&d->partial, p, end, need);
+	if (at != NULL)
+		d->at = d->seen - (size_t)(end - *p);
+	return at;
+}
+
 static int read_data(struct pgdump *d, const uint8_t **p, const uint8_t *end, struct err *err)
 {
-	const uint8_t *at = NULL;
-	if (d->phase == PGDUMP_BLOCK || d->phase == PGDUMP_OBJECT || d->phase == PGDUMP_CHUNK) {
-		at = pgdump_take(&d->partial, p, end,
-				 d->phase == PGDUMP_BLOCK ? (size_t)BLOCK_HEAD_BYTES
-							  : (size_t)PGDUMP_INT_BYTES);
-		if (at == NULL)
-			return 0;
-		d->at = d->seen - (size_t)(end - *p);
-	}
+	const uint8_t *at;
 	switch (d->phase) {
 	case PGDUMP_BLOCK:
-		return start_block(d, at, err);
+		at = take_head(d, p, end, BLOCK_HEAD_BYTES);
+		return at != NULL ? start_block(d, at, err) : 0;
 	case PGDUMP_OBJECT:
-		return start_object(d, pgdump_int(at), err);
+		at = take_head(d, p, end, PGDUMP_INT_BYTES);
+		return at != NULL ? start_object(d, pgdump_int(at), err) : 0;
 	case PGDUMP_CHUNK:
-		return start_chunk(d, at, err);
+		at = take_head(d, p, end, PGDUMP_INT_BYTES);
+		return at != NULL ? start_chunk(d, at, err) : 0;
 	case PGDUMP_BYTES:
 		return read_chunk(d, p, end, err);
 	case PGDUMP_HEADER:

@@ -160,12 +160,20 @@ static int fetch_alone(struct unpack_pipe *p, const struct seek_frame *f, uint8_
 	return 0;
 }
 
+/* Memory for a frame, which the slot keeps. */
+static int furnish(struct slot *s, size_t bytes)
+{
+	uint8_t *raw = s->raw != NULL ? s->raw : malloc(bytes);
+	s->raw = raw;
+	return raw != NULL ? 0 : -1;
+}
+
 static int unpack(struct unpack_pipe *p, ZSTD_DCtx *ctx, const struct run *run,
 		  const struct shelf *shelf, struct slot *s, struct err *err)
 {
 	const struct seek_frame *f = &p->opts.frames->frames[s->frame];
 	size_t at = (size_t)(f->offset - run->offset);
-	if (ctx == NULL || (s->raw == NULL && (s->raw = malloc(p->raw_max)) == NULL))
+	if (ctx == NULL || furnish(s, p->raw_max) < 0)
 		return err_nomem(err, "a frame");
 	CLEANUP(freep) uint8_t *again = NULL;
 	const uint8_t *stored = shelf->data + at;
@@ -189,13 +197,14 @@ static int unpack(struct unpack_pipe *p, ZSTD_DCtx *ctx, const struct run *run,
 	return s->damaged ? -1 : 0;
 }
 
-/* With the lock held: the next frame to unpack, once its slot is free and its bytes have come. */
-static bool take_frame(struct unpack_pipe *p, struct slot **ret, size_t *ret_run)
+/* With the lock held: the next frame to unpack, once its slot is free and its bytes have come.
+ * NULL: there is none any more. */
+static struct slot *take_frame(struct unpack_pipe *p, size_t *ret_run)
 {
 	while (!p->stop && p->next < p->total && p->next - p->tail >= p->slot_count)
 		pthread_cond_wait(&p->changed, &p->lock);
 	if (p->stop || p->next >= p->total)
-		return false;
+		return NULL;
 	size_t k = p->unpack_run;
 	struct slot *s = &p->slots[p->next++ % p->slot_count];
 	s->frame = p->runs[k].first + p->unpack_in_run;
@@ -206,9 +215,8 @@ static bool take_frame(struct unpack_pipe *p, struct slot **ret, size_t *ret_run
 	/* The run before it on this shelf must have gone, and this one have come. */
 	while (!p->stop && !(p->next_run > k && p->shelves[k % p->reads].ready))
 		pthread_cond_wait(&p->changed, &p->lock);
-	*ret = s;
 	*ret_run = k;
-	return !p->stop;
+	return p->stop ? NULL : s;
 }
 
 static void *unpack_all(void *arg)
@@ -218,7 +226,7 @@ static void *unpack_all(void *arg)
 	struct slot *s;
 	size_t k;
 	pthread_mutex_lock(&p->lock);
-	while (take_frame(p, &s, &k)) {
+	while ((s = take_frame(p, &k)) != NULL) {
 		struct shelf *shelf = &p->shelves[k % p->reads];
 		pthread_mutex_unlock(&p->lock);
 		err_clear(&s->err);
