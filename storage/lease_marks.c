@@ -183,11 +183,15 @@ int lease_sweep(struct store *store, const char *stack, bool dry_run, struct str
 		struct err *err)
 {
 	CLEANUP(store_objects_done) struct store_objects all = {0};
+	CLEANUP(freep) char *unfinished = NULL;
 	struct sweeping s = {.clock = {.store = store, .name = stack},
 			     .stack = stack,
 			     .dry_run = dry_run,
 			     .gone = ret};
-	if (store_list(store, stack, &all, err) < 0)
+	/* Unfinished marks have the names of backups, and are swept with theirs. */
+	if (str_printf(&unfinished, err, "%s.", stack) < 0 ||
+	    store_sweep(store, unfinished, dry_run, ret, err) < 0 ||
+	    store_list(store, stack, &all, err) < 0)
 		return -1;
 	for (size_t i = 0; i < all.count; i++) {
 		struct lease_name n;

@@ -473,6 +473,14 @@ static void store_free_op(void *self)
 	free(m);
 }
 
+/* Nothing unfinished is ever left. */
+static int store_sweep_op(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+			  struct err *err)
+{
+	(void)self, (void)prefix, (void)dry_run, (void)ret, (void)err;
+	return 0;
+}
+
 static const struct store_ops memory_ops = {
     .scheme = "memory",
     .free = store_free_op,
@@ -481,6 +489,7 @@ static const struct store_ops memory_ops = {
     .stat = store_stat_op,
     .list = store_list_op,
     .remove = store_remove_op,
+    .sweep = store_sweep_op,
 };
 
 static const struct store_ops remote_ops = {
@@ -492,6 +501,7 @@ static const struct store_ops remote_ops = {
     .stat = store_stat_op,
     .list = store_list_op,
     .remove = store_remove_op,
+    .sweep = store_sweep_op,
 };
 
 static void begin(const struct store_ops *ops, struct memory_store **ret, struct store **ret_store)

@@ -1,5 +1,8 @@
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -287,6 +290,50 @@ static void take__so_late_that_its_number_is_over__is_refused(void **state)
 	assert_int_equal(lease_check(other, &err), 0);
 }
 
+enum { TAKERS = 6, TURNS = 10 };
+static atomic_int holders, most_holders, turns;
+
+static void *take_turns(void *own_store)
+{
+	for (int held = 0; held < TURNS;) {
+		struct err err = ERR_INIT;
+		struct lease *l;
+		if (lease_take(own_store, "hdms", "backup", &l, &err) < 0) {
+			if (err.code != ERR_LOCKED)
+				abort();
+			sched_yield();
+			continue;
+		}
+		int now = atomic_fetch_add(&holders, 1) + 1;
+		if (now > atomic_load(&most_holders))
+			atomic_store(&most_holders, now);
+		if (lease_check(l, &err) < 0)
+			abort();
+		atomic_fetch_sub(&holders, 1);
+		lease_free(l);
+		held++;
+		atomic_fetch_add(&turns, 1);
+	}
+	return NULL;
+}
+
+static void many_takers__for_many_turns__are_never_two(void **state)
+{
+	(void)state;
+	pthread_t threads[TAKERS];
+	struct store *stores[TAKERS];
+	for (size_t i = 0; i < TAKERS; i++)
+		memory_store_share(m, &stores[i]);
+	for (size_t i = 0; i < TAKERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_turns, stores[i]), 0);
+	for (size_t i = 0; i < TAKERS; i++)
+		pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < TAKERS; i++)
+		store_free(stores[i]);
+	assert_int_equal(atomic_load(&turns), TAKERS * TURNS);
+	assert_int_equal(atomic_load(&most_holders), 1);
+}
+
 /* ---- losing it ---- */
 
 static void check__taken_over__fails_for_ever_and_gives_nothing_back(void **state)
@@ -526,6 +573,13 @@ static void folder__used_as_if_it_were_remote__does_the_same(void **state)
 	assert_int_equal(all.count, 1);
 	assert_string_equal(all.items[0].name, "hdms.lease-000000003");
 	store_objects_done(&all);
+	/* Of one who was killed while he wrote it. */
+	CLEANUP(strlist_done) struct strlist gone = {0};
+	temp_dir_write(&folder, "hdms.lease-000000004.part", "{", 1);
+	assert_int_equal(lease_sweep(a, "hdms", false, &gone, &err), 0);
+	assert_int_equal(gone.count, 1);
+	assert_string_equal(gone.items[0], "hdms.lease-000000004.part");
+	assert_int_equal(temp_dir_count(&folder), 1);
 	store_free(a);
 	store_free(b);
 	temp_dir_remove(&folder);
@@ -548,6 +602,7 @@ int main(void)
 	    TEST(two_takers__at_the_same_moment__one_wins),
 	    TEST(two_takers__where_creating_replaces__one_passes_the_check),
 	    TEST(take__so_late_that_its_number_is_over__is_refused),
+	    TEST(many_takers__for_many_turns__are_never_two),
 	    TEST(check__taken_over__fails_for_ever_and_gives_nothing_back),
 	    TEST(check__its_object_was_removed__is_lost),
 	    TEST(check__store_away_for_a_while__is_an_error_but_no_loss),
