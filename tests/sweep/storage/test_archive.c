@@ -227,6 +227,15 @@ static void store__whose_nth_write_fails__gets_no_archive(void **state)
 	assert_true(nth > 8);
 }
 
+static int read_part(struct reader *r, struct err *err)
+{
+	CLEANUP(source_freep) struct source *from = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
+	if (reader_range(r, SMALL_STREAM, 100, 200, &from, err) < 0 || sink_null(&to, err) < 0)
+		return -1;
+	return flow_copy(from, to, NULL, err);
+}
+
 static void store__whose_nth_read_fails__is_an_error_and_no_damage(void **state)
 {
 	(void)state;
@@ -243,6 +252,8 @@ static void store__whose_nth_read_fails__is_an_error_and_no_damage(void **state)
 		bool good_read = reader_open(store, SMALL_OBJECT, &r, &err) == 0 &&
 				 small_read_stream(r, SMALL_STREAM, &got, &err) == 0 &&
 				 reader_members(r, "", check_member, &members, &err) == 0 &&
+				 read_part(r, &err) == 0 &&
+				 reader_sample(r, 300000, nth, NULL, &report, &err) == 0 &&
 				 reader_verify(r, totals.sha256, NULL, &report, &err) == 0;
 		memory_store_fail_read(memory, 0);
 		reader_free(r);

@@ -13,6 +13,7 @@
 #include "storage/catalog.h"
 #include "storage/retention.h"
 #include "storage/sidecar.h"
+#include "storage/verdict.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/temp_dir.h"
 
@@ -94,6 +95,24 @@ static void put_backup(struct store *s, const char *id, const char *outcome)
 	json_decref(j);
 }
 
+/* A verify that found damage, and one of the whole after it. */
+static void put_verdicts(struct store *s, const char *id)
+{
+	struct err err = ERR_INIT;
+	struct backup b = {.evidence = NULL};
+	struct verdict v = {.stack = "hdms",
+			    .kind = VERDICT_SAMPLE,
+			    .outcome = PROOF_FAILED,
+			    .started_ms = INT64_C(1796097600000),
+			    .error = "damaged"};
+	snprintf(b.id, sizeof b.id, "%s", id);
+	assert_int_equal(verdict_keep(s, &b, &v, &err), 0);
+	v.kind = VERDICT_WHOLE;
+	v.outcome = PROOF_PASSED;
+	v.started_ms += 60000;
+	assert_int_equal(verdict_keep(s, &b, &v, &err), 0);
+}
+
 static int open_store(struct store **ret, struct err *err)
 {
 	return store_open(&(struct store_opts){.name = "local", .url = url}, ret, err);
@@ -110,6 +129,7 @@ static int setup(void **state)
 	assert_int_equal(open_store(&s, &err), 0);
 	put_backup(s, ID1, "passed");
 	put_backup(s, ID2, "fine");
+	put_verdicts(s, ID1);
 	store_free(s);
 	/* From the first parse on the JSON library allocates by way of ours. */
 	assert_int_equal(json_parse("{}", 2, &ignored, &err), 0);
@@ -142,7 +162,7 @@ static int work_store(struct err *err)
 	    store_sweep(s, "", false, &swept, err) < 0 || store_free_bytes(s, &bytes, err) < 0 ||
 	    store_remove(s, "x", err) < 0)
 		return -1;
-	return o.count == 7 && strcmp(buf_text(&b), "new") == 0 && swept.count == 1
+	return o.count == 9 && strcmp(buf_text(&b), "new") == 0 && swept.count == 1
 		   ? 0
 		   : err_set(err, ERR_FAILED, "wrong");
 }
@@ -192,7 +212,9 @@ static int work_catalog(struct err *err)
 	bool right = c.count == 2 && orphans.count == 0 && strcmp(b->id, ID1) == 0 &&
 		     c.items[0].broken[0] == '\0' && c.items[1].broken[0] == '\0' &&
 		     c.items[0].proof == PROOF_UNVERIFIED && c.items[1].proof == PROOF_PASSED &&
-		     json_array_size(c.items[0].evidence) == 1;
+		     json_array_size(c.items[0].evidence) == 1 &&
+		     json_array_size(c.items[1].verdicts) == 2 && !c.items[1].damaged &&
+		     c.items[1].verified == PROOF_PASSED;
 	return right ? 0 : err_set(err, ERR_FAILED, "wrong");
 }
 
@@ -200,6 +222,46 @@ static void catalog__memory_runs_out__calls_no_backup_broken(void **state)
 {
 	(void)state;
 	assert_in_range(sweep(work_catalog, NULL), 200, MOST - 1);
+}
+
+/* One more verdict beside the newest of the whole and the newest with damage. */
+static int work_verdict(struct err *err)
+{
+	CLEANUP(store_freep) struct store *s = NULL;
+	CLEANUP(catalog_done) struct catalog c = {0};
+	const struct verdict v = {.stack = "hdms",
+				  .kind = VERDICT_SAMPLE,
+				  .outcome = PROOF_PASSED,
+				  .started_ms = INT64_C(1796097600000) + 120000};
+	if (open_store(&s, err) < 0 || catalog_load(s, "hdms", &c, err) < 0)
+		return -1;
+	return verdict_keep(s, &c.items[1], &v, err);
+}
+
+static void check_verdict(bool done)
+{
+	struct err err = ERR_INIT;
+	struct store *s = NULL;
+	struct catalog c = {0};
+	char name[201];
+	assert_int_equal(open_store(&s, &err), 0);
+	assert_int_equal(catalog_load(s, "hdms", &c, &err), 0);
+	const struct backup *b = &c.items[1];
+	assert_int_equal(b->verified, PROOF_PASSED);
+	assert_false(b->damaged);
+	if (done)
+		assert_int_equal(json_array_size(b->verdicts), 3);
+	assert_int_equal(
+	    catalog_verdict_name("hdms", ID1, INT64_C(1796097600000) + 120000, name, &err), 0);
+	assert_int_equal(store_remove(s, name, &err), 0);
+	catalog_done(&c);
+	store_free(s);
+}
+
+static void verdict__memory_runs_out__is_kept_or_not(void **state)
+{
+	(void)state;
+	assert_in_range(sweep(work_verdict, check_verdict), 200, MOST - 1);
 }
 
 static int work_sidecar(struct err *err)
@@ -287,6 +349,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	    T(store__memory_runs_out__fails_cleanly),
 	    T(catalog__memory_runs_out__calls_no_backup_broken),
+	    T(verdict__memory_runs_out__is_kept_or_not),
 	    T(sidecar__memory_runs_out__is_written_whole_or_not),
 	    T(remove__memory_runs_out__leaves_a_backup_or_none),
 	    T(retention__memory_runs_out__plans_nothing),
