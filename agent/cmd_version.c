@@ -5,12 +5,13 @@
 #include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <libpq-fe.h>
+#include <libssh2.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <zstd.h>
 #include "agent/format.h"
 
-enum { LIBRARIES = 7 };
+enum { LIBRARIES = 8 };
 
 struct library {
 	const char *name;
@@ -33,6 +34,7 @@ static void collect(struct library libraries[LIBRARIES])
 	snprintf(libraries[5].version, sizeof libraries[5].version, "%s",
 		 OpenSSL_version(OPENSSL_VERSION_STRING));
 	snprintf(libraries[6].version, sizeof libraries[6].version, "%s", jansson_version_str());
+	snprintf(libraries[7].version, sizeof libraries[7].version, "%s", libssh2_version(0));
 }
 
 static int as_json(struct output *out, const struct library libraries[LIBRARIES], struct err *err)
@@ -57,7 +59,7 @@ int cmd_version(struct app *app, struct err *err)
 {
 	struct library libraries[LIBRARIES] = {
 	    {.name = "libpq"},   {.name = "hiredis"}, {.name = "libarchive"}, {.name = "libzstd"},
-	    {.name = "libcurl"}, {.name = "openssl"}, {.name = "jansson"}};
+	    {.name = "libcurl"}, {.name = "openssl"}, {.name = "jansson"},    {.name = "libssh2"}};
 	collect(libraries);
 	if (output_is_json(app->out))
 		return as_json(app->out, libraries, err);

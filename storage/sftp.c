@@ -129,7 +129,8 @@ unsigned long sftp_status(const struct sftp *c, long rc)
 	return status != LIBSSH2_FX_OK ? status : LIBSSH2_FX_FAILURE;
 }
 
-static void say_status(unsigned long status, const char *what, struct err *err)
+static void say_status(const struct sftp *c, unsigned long status, const char *what,
+		       struct err *err)
 {
 	static const struct {
 		unsigned long status;
@@ -147,11 +148,12 @@ static void say_status(unsigned long status, const char *what, struct err *err)
 	};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (all[i].status == status) {
-			err_set_message(err, all[i].code, "%s: %s", what, all[i].text);
+			err_set_message(err, all[i].code, "%s: %s: %s", c->site->server, what,
+					all[i].text);
 			return;
 		}
-	err_set_message(err, ERR_IO, "%s: the server refused, without a reason (status %lu)", what,
-			status);
+	err_set_message(err, ERR_IO, "%s: %s: the server refused, without a reason (status %lu)",
+			c->site->server, what, status);
 }
 
 int sftp_failed(struct sftp *c, long rc, struct err *err, const char *fmt, ...)
@@ -164,7 +166,7 @@ int sftp_failed(struct sftp *c, long rc, struct err *err, const char *fmt, ...)
 	va_end(args);
 	unsigned long status = sftp_status(c, rc);
 	if (status != LIBSSH2_FX_OK) {
-		say_status(status, what, err);
+		say_status(c, status, what, err);
 		return -1;
 	}
 	/* Anything but an answer: what is to be read next is anybody's guess. */

@@ -106,8 +106,8 @@ int sftp_replace(struct sftp *c, const char *from, const char *to, bool *ret_kno
 	/* OpenSSH's is denied where it is forbidden as such. */
 	bool known = status != LIBSSH2_FX_OP_UNSUPPORTED && status != LIBSSH2_FX_PERMISSION_DENIED;
 	if (known && status != LIBSSH2_FX_OK)
-		return err_set(err, ERR_IO, "can't rename '%s' to '%s': the server refused", from,
-			       to);
+		return err_set(err, ERR_IO, "%s: can't rename '%s' to '%s': the server refused",
+			       c->site->server, from, to);
 	*ret_known = known;
 	return 0;
 }

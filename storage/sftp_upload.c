@@ -52,8 +52,9 @@ static int write_failed(struct upload *u, long rc, struct err *err)
 	if (u->c->broken || err->code != ERR_IO)
 		return -1;
 	if (sftp_file_room(u->c, &room, &ignored) == 0 && room < ROOM_MIN)
-		return err_set(err, ERR_NOSPACE, "can't write '%s': no space left on the server",
-			       u->part);
+		return err_set(err, ERR_NOSPACE,
+			       "%s: can't write '%s': no space left on the server",
+			       u->c->site->server, u->part);
 	return err_hint(err, "A quota that is used up is one possible reason.");
 }
 

@@ -157,8 +157,10 @@ int webdav_refused(const struct webdav *d, const struct http_response *answer, s
 {
 	char what[ERR_MSG_BYTES / 2];
 	va_list args;
+	int n = snprintf(what, sizeof what / 2, "'%s%s': ", d->base, d->path);
+	size_t at = n > 0 && (size_t)n < sizeof what / 2 ? (size_t)n : 0;
 	va_start(args, fmt);
-	vsnprintf(what, sizeof what, fmt, args);
+	vsnprintf(what + at, sizeof what - at, fmt, args);
 	va_end(args);
 	long status = answer->status;
 	if (status == 401)

@@ -6,7 +6,8 @@ import signal
 import time
 import unittest
 
-from case import Held, StackCase
+from case import Held, StackCase, fill, small_disk
+from connect_proxy import ConnectProxy
 from sshd import Sshd
 from stack import run
 from webdav import WebDav
@@ -50,6 +51,12 @@ class RemoteCase:
         self.stack.lifeboat("prune", expect=0)
         self.assertEqual([n for n in self.files() if n.endswith(".part")], [])
 
+    def test_proxy__named__is_the_way(self):
+        with ConnectProxy() as proxy:
+            self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_PROXY": proxy.url, "NO_PROXY": "", "no_proxy": ""},
+                                expect=0)
+            self.assertIn("CONNECT 127.0.0.1:%d" % self.server.port, proxy.asked)
+
     def files(self):
         return sorted(p.name for p in self.place().iterdir())
 
@@ -84,6 +91,19 @@ class Sftp(RemoteCase, StackCase):
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path])
         result = self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_KEY_FILE": path})
         self.assert_failed(result, 1, "refuses the key '%s'" % path, "HINT: Its public half")
+
+    def test_disk__full__failed_and_nothing_there(self):
+        full = self.stack.folder / "full"
+        full.mkdir()
+        with small_disk(full, 4):
+            fill(full, 8)
+            before = sorted(p.name for p in full.iterdir())
+            url = "sftp://127.0.0.1:%d%s" % (self.server.port, full)
+            result = self.stack.lifeboat("backup", env={"LIFEBOAT_STORE_FAR_URL": url})
+            self.assert_failed(result, 1, "'127.0.0.1' port %d: can't write '" % self.server.port,
+                               "no space left on the server")
+            self.assertEqual([p.name for p in full.iterdir() if "hdms-" in p.name], [])
+            self.assertLessEqual(set(before), {p.name for p in full.iterdir()})
 
     def test_server__not_there__unreachable(self):
         result = self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_URL": "sftp://127.0.0.1:1/x",
