@@ -3,7 +3,7 @@
 #
 #   sh tests/run.sh                 all of it
 #   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration docker docker-long
-#                                   fuzz matrix ceph
+#                                   fuzz matrix ceph soak
 #   sh tests/run.sh debug           one whole step: debug docker fuzz threads analyze coverage
 #   sh tests/run.sh bench           measures; nothing passes or fails by its figures
 #
