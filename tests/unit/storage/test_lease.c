@@ -230,6 +230,31 @@ static void take__lower_numbers__count_for_nothing_and_go(void **state)
 	assert_false(is_there("hdms.lease-000000009"));
 }
 
+static void holder__cut_or_flipped_anywhere__is_bounded_and_no_error(void **state)
+{
+	(void)state;
+	size_t len;
+	uint8_t copy[1024];
+	char who[160];
+	plant("hdms.lease-000000001", true, false, false);
+	const uint8_t *data = memory_store_bytes(m, "hdms.lease-000000001", &len);
+	assert_true(len < sizeof copy);
+	memcpy(copy, data, len);
+	for (size_t at = 0; at < len; at++) {
+		for (unsigned bit = 0; bit <= 8; bit++) {
+			struct err err = ERR_INIT;
+			struct lease_holder h;
+			/* Cut first, then each bit. */
+			copy[at] ^= (uint8_t)(bit > 0 ? 1U << (bit - 1) : 0);
+			memory_store_set(m, "x", copy, bit > 0 ? len : at);
+			copy[at] ^= (uint8_t)(bit > 0 ? 1U << (bit - 1) : 0);
+			assert_int_equal(lease_holder_read(store, "x", &h, &err), 0);
+			lease_holder_say(&h, who, sizeof who);
+			assert_true(strlen(who) > 0 && h.good_for_ms >= 0);
+		}
+	}
+}
+
 /* ---- two at once ---- */
 
 static void second_takes(void)
@@ -599,6 +624,7 @@ int main(void)
 	    TEST(take__lease_of_garbage__is_held_for_its_time),
 	    TEST(take__last_number__is_refused),
 	    TEST(take__lower_numbers__count_for_nothing_and_go),
+	    TEST(holder__cut_or_flipped_anywhere__is_bounded_and_no_error),
 	    TEST(two_takers__at_the_same_moment__one_wins),
 	    TEST(two_takers__where_creating_replaces__one_passes_the_check),
 	    TEST(take__so_late_that_its_number_is_over__is_refused),
