@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 import unittest
 
 from case import Held, StackCase, fill, small_disk
@@ -187,6 +188,27 @@ class Copies(StackCase):
         self.assertEqual(self.ids("near"), [made["id"]])
         left = [p.name for p in self.place("near").iterdir() if not p.name.startswith("hdms-") and p.suffix != ".lock"]
         self.assertEqual(left, [])
+
+    def test_copy__killed_at_any_moment__what_is_visible_is_whole(self):
+        self.configure("near")
+        self.break_store("near")
+        self.backup(expect=1)
+        self.mend_store("near")
+        self.configure("[store near]\nurl = file://%s\nlimit = 4MiB/s\n" % self.place("near"))
+        for ms in (100, 300, 500, 700, 900):
+            process = self.stack.start_lifeboat("copy")
+            time.sleep(ms / 1000)
+            process.kill()
+            process.communicate()
+            if self.ids("near"):
+                self.assert_same("local", "near")
+        self.configure("near")
+        self.copy()
+        self.assert_same("local", "near")
+        self.stack.lifeboat("prune", expect=0)
+        left = [p.name for p in self.place("near").iterdir() if p.name not in self.objects("near") and p.suffix != ".lock"]
+        self.assertEqual(left, [])
+        self.assert_failed(self.stack.lifeboat("copy", "2020"), 1, "no backup '2020'")
 
     def test_backup__terminated_while_it_copies__says_that_the_backup_is_safe(self):
         held = Held(self.stack, "copy-archive", ("backup",))
