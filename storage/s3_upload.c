@@ -365,7 +365,11 @@ static void abort_it(struct s3_upload *u)
 	const struct s3_request q = {
 	    .method = "DELETE", .name = u->name, .query = query, .idle_ms = 15000};
 	cancel_hold();
-	int rc = s3_insist(u->s, &q, &r, &ignored);
+	int rc = s3_call(u->s, &q, &r, &ignored);
+	if (rc < 0 && ignored.retryable) {
+		http_response_done(&r);
+		rc = s3_call(u->s, &q, &r, &ignored);
+	}
 	(void)rc;
 	cancel_release();
 }

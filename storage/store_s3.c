@@ -127,13 +127,13 @@ static int bucket_sweep(void *self, const char *prefix, bool dry_run, struct str
 			struct err *err)
 {
 	CLEANUP(s3_unfinished_done) struct s3_unfinished_list found = {0};
-	int64_t old = fault_skips("s3-sweep-age") ? 0 : ABANDONED_MS;
+	bool all = fault_skips("s3-sweep-age");
 	if (s3_list_unfinished(self, prefix, &found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < found.count; i++) {
 		const struct s3_unfinished *u = &found.items[i];
 		/* By the store's clock both: ours may be wrong. */
-		if (found.now_ms - u->begun_ms < old)
+		if (!all && found.now_ms - u->begun_ms < ABANDONED_MS)
 			continue;
 		if (!dry_run && abort_upload(self, u, err) < 0)
 			return -1;

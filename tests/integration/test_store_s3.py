@@ -3,15 +3,16 @@
 import os
 import random
 import re
+import signal
 import time
 import unittest
 
-from case import StackCase
+from case import Held, StackCase
 from ceph import Ceph
 from test_stores import RemoteCase
 
 # A run on the label `ceph` takes more of them.
-KILLS = int(os.environ.get("LIFEBOAT_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("LIFEBOAT_TEST_KILLS", "3"))
 MIB = 1 << 20
 
 
@@ -66,6 +67,20 @@ keep = last 2
         self.assertEqual(self.uploads(), [])
         self.stack.lifeboat("backup", expect=0)
         self.stack.lifeboat("verify", "--all", expect=0)
+
+    def test_backup__terminated__leaves_no_upload(self):
+        self.stack.lifeboat("prune", expect=0, env={"LIFEBOAT_FAULT": "s3-sweep-age=skip"})
+        before = self.listed()
+        held = Held(self.stack, "s3-part", ("backup",))
+        held.wait(60)
+        self.assertNotEqual(self.uploads(), [])
+        held.process.send_signal(signal.SIGTERM)
+        held.resume()
+        err = held.process.communicate(timeout=60)[1].decode()
+        self.assertEqual(held.process.returncode, 1, err)
+        self.assertIn("cancelled by SIGTERM", err)
+        self.assertEqual(self.uploads(), [])
+        self.assertEqual(self.listed(), before)
 
     def test_secret__wrong__denied_and_not_shown(self):
         result = self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_SECRET_KEY": "swordfish"})

@@ -45,11 +45,20 @@ void ceph_start(struct ceph *c)
 	char suite[16] = "trixie", osds[4] = "1", store[16] = "memstore", line[4096];
 	if (how != NULL && sscanf(how, "%15s %3s %15s", suite, osds, store) != 3)
 		give_up("LIFEBOAT_TEST_CEPH", how);
-	const char *argv[] = {
-	    "/usr/bin/python3", "-B", CEPH_SCRIPT, "serve", suite, osds, store, NULL};
+	bool swift = strcmp(suite, "swift") == 0;
+	const char *argv[] = {"/usr/bin/python3",
+			      "-B",
+			      swift ? SWIFT_SCRIPT : CEPH_SCRIPT,
+			      "serve",
+			      suite,
+			      osds,
+			      store,
+			      NULL};
 	const struct child_opts opts = {.argv = argv, .pipe_stdin = true, .pipe_stdout = true};
 	struct err err = ERR_INIT;
 	c->osds = (unsigned)strtoul(osds, NULL, 10);
+	c->access_key = swift ? "test:tester" : "AKone";
+	c->secret_key = "SKone";
 	buf_init(&c->said, SAID_MAX);
 	if (child_start(&opts, &c->child, &err) < 0)
 		give_up("start", err.msg);

@@ -27,7 +27,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from images import debootstrap, digest
-from stack import TOP, Failed, free_port
+from stack import TOP, Failed, free_port, run
 
 HERE = Path(__file__).resolve().parent
 BUILD = Path(os.environ.get("LIFEBOAT_BUILD", TOP / "build")) / "ceph"
@@ -50,8 +50,12 @@ def root(suite, packages=None):
             # Of its own name: one that was killed may have mounts in its.
             half = Path(tempfile.mkdtemp(prefix=suite + "-half-", dir=BUILD))
             half.chmod(0o755)
-            with tempfile.TemporaryDirectory(prefix="lb-ceph-") as folder:
-                debootstrap(suite, packages, OPTIONS, half, folder)
+            try:
+                with tempfile.TemporaryDirectory(prefix="lb-ceph-") as folder:
+                    debootstrap(suite, packages, OPTIONS, half, folder)
+            except BaseException:
+                run(["rm", "-rf", "--one-file-system", half], check=False)
+                raise
             for place in WRITTEN:
                 (half / place).mkdir(parents=True, exist_ok=True)
             half.rename(target)

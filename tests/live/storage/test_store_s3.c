@@ -26,8 +26,8 @@ static struct store_opts options(const char *url)
 	return (struct store_opts){.name = "offsite",
 				   .url = url,
 				   .endpoint = ceph.url,
-				   .access_key = CEPH_ACCESS_KEY,
-				   .secret_key = CEPH_SECRET_KEY,
+				   .access_key = ceph.access_key,
+				   .secret_key = ceph.secret_key,
 				   .retries = 2};
 }
 
@@ -80,7 +80,14 @@ static long ask(const char *url, const struct s3_request *q, struct http_respons
 static void make_bucket(const char *url, const char *const *headers)
 {
 	const struct s3_request q = {.method = "PUT", .headers = headers};
-	assert_int_equal(ask(url, &q, NULL), 200);
+	struct http_response r = {0};
+	struct s3 *s = client(url);
+	/* Swift answers 503 for a few seconds. */
+	s->retries = 12;
+	if (s3_insist(s, &q, &r, &err) < 0 || r.status != 200)
+		fail_msg("bucket: %ld %s", r.status, err.msg);
+	http_response_done(&r);
+	s3_free(s);
 }
 
 /* ---- the suite ---- */
@@ -190,7 +197,7 @@ static void put__of_several_parts__leaves_no_upload(void **state)
 static void put__bucket_named_by_the_host__works(void **state)
 {
 	(void)state;
-	if (strstr(ceph.url, "127.0.0.1") == NULL)
+	if (ceph.osds == 0)
 		skip();
 	make_bucket("s3://hosted", NULL);
 	char endpoint[64];
@@ -220,16 +227,19 @@ static void open__wrong_credentials_or_bucket__is_told(void **state)
 		      "SignatureDoesNotMatch");
 	assert_failed(store_put_bytes(secret, "x", "1", 1, &err), ERR_DENIED,
 		      "PUT of 'x': the store answered 403 SignatureDoesNotMatch");
-	o.secret_key = CEPH_SECRET_KEY;
+	o.secret_key = ceph.secret_key;
 	o.access_key = "nobody";
 	CLEANUP(store_freep) struct store *key = store_at(&o);
-	assert_failed(store_list(key, "", &found, &err), ERR_DENIED, "403 InvalidAccessKeyId");
-	/* Somebody else's bucket. */
-	o.access_key = "AKtwo";
+	assert_failed(store_list(key, "", &found, &err), ERR_DENIED,
+		      ceph.osds > 0 ? "403 InvalidAccessKeyId" : "403 SignatureDoesNotMatch");
+	/* Somebody else's bucket. With Swift each account has its own. */
+	o.access_key = ceph.osds > 0 ? "AKtwo" : "other:tester";
 	o.secret_key = "SKtwo";
 	CLEANUP(store_freep) struct store *other = store_at(&o);
-	assert_failed(store_list(other, "", &found, &err), ERR_DENIED, "403 AccessDenied");
-	assert_failed(store_remove(other, "x", &err), ERR_DENIED, "403 AccessDenied");
+	if (ceph.osds > 0) {
+		assert_failed(store_list(other, "", &found, &err), ERR_DENIED, "403 AccessDenied");
+		assert_failed(store_remove(other, "x", &err), ERR_DENIED, "403 AccessDenied");
+	}
 	o = options("s3://missing");
 	CLEANUP(store_freep) struct store *bucket = store_at(&o);
 	assert_failed(store_list(bucket, "", &found, &err), ERR_CONFIG,
@@ -246,6 +256,8 @@ static void open__wrong_credentials_or_bucket__is_told(void **state)
 static void put__quota_full__is_no_space(void **state)
 {
 	(void)state;
+	if (ceph.osds == 0)
+		skip();
 	make_bucket("s3://small", NULL);
 	ceph_run(&ceph, "radosgw-admin quota set --quota-scope=bucket --uid=one --bucket=small "
 			"--max-size=1048576 && radosgw-admin quota enable --quota-scope=bucket "
@@ -268,6 +280,8 @@ static void put__quota_full__is_no_space(void **state)
 static void remove__locked_object__says_until_when(void **state)
 {
 	(void)state;
+	if (ceph.osds == 0)
+		skip();
 	static const char *const headers[] = {"x-amz-bucket-object-lock-enabled: true", NULL};
 	make_bucket("s3://locked", headers);
 	struct store_opts o = options("s3://locked/p");
@@ -303,7 +317,7 @@ static void remove__locked_object__says_until_when(void **state)
 	s3_free(raw);
 }
 
-static void caveats__of_ceph__are_those_of_plain_http(void **state)
+static void caveats__of_the_server__are_told(void **state)
 {
 	(void)state;
 	const struct store_opts o = options("s3://suite/caveats");
@@ -311,8 +325,10 @@ static void caveats__of_ceph__are_those_of_plain_http(void **state)
 	struct strlist caveats = {0};
 	struct store_objects found = {0};
 	must(store_caveats(s, &caveats, &err));
-	assert_int_equal(caveats.count, 1);
-	assert_non_null(strstr(caveats.items[0], "the endpoint is http://"));
+	assert_int_equal(caveats.count, ceph.osds > 0 ? 1 : 2);
+	assert_non_null(strstr(caveats.items[caveats.count - 1], "the endpoint is http://"));
+	if (ceph.osds == 0)
+		assert_non_null(strstr(caveats.items[0], "this server has no conditional put"));
 	strlist_done(&caveats);
 	must(store_list(s, "", &found, &err));
 	assert_int_equal(found.count, 0);
@@ -338,6 +354,8 @@ static void *create_sidecar(void *arg)
 static void create__by_many_agents_at_once__has_one_winner(void **state)
 {
 	(void)state;
+	if (ceph.osds == 0)
+		skip();
 	pthread_t threads[AGENTS];
 	static struct err errs[AGENTS];
 	unsigned won = 0;
@@ -431,8 +449,10 @@ static int run_suite(void)
 {
 	/* Pages of seven, and what was left a moment ago is old. */
 	setenv("LIFEBOAT_FAULT", "s3-large-pages=skip,s3-sweep-age=skip", 1);
-	const struct store_suite suite = {
-	    .open = suite_open, .plant = suite_plant, .leave = suite_leave};
+	const struct store_suite suite = {.open = suite_open,
+					  .plant = suite_plant,
+					  .leave = suite_leave,
+					  .create_is_weak = ceph.osds == 0};
 	int failed = store_suite_run("storage/store_s3", &suite);
 	unsetenv("LIFEBOAT_FAULT");
 	return failed;
@@ -446,7 +466,7 @@ int main(void)
 	    cmocka_unit_test(open__wrong_credentials_or_bucket__is_told),
 	    cmocka_unit_test(put__quota_full__is_no_space),
 	    cmocka_unit_test(remove__locked_object__says_until_when),
-	    cmocka_unit_test(caveats__of_ceph__are_those_of_plain_http),
+	    cmocka_unit_test(caveats__of_the_server__are_told),
 	    cmocka_unit_test(create__by_many_agents_at_once__has_one_winner),
 	    cmocka_unit_test(sweep__after_kill_9_in_an_upload__leaves_nothing),
 	    cmocka_unit_test(lock__by_a_lease__keeps_others_out),
