@@ -9,6 +9,7 @@
 #include "agent/config_keys.h"
 #include "agent/config_layout.h"
 #include "agent/config_store.h"
+#include "agent/daemon/web_address.h"
 #include "base/clock.h"
 #include "base/env_file.h"
 #include "base/expand.h"
@@ -247,6 +248,11 @@ static int load_values(struct loading *l)
 		if (config_store_complete(&l->config->stores[i], lookup, l, l->err) < 0)
 			return err_wrap(l->err, "%s: [store %s]", l->config->path,
 					l->config->stores[i].label);
+	const struct config_agent *a = &l->config->agent;
+	struct web_address ignored;
+	if (web_address_check(a->listen, secret_is_set(&a->token) ? secret_text(&a->token) : NULL,
+			      a->tls_cert, a->tls_key, &ignored, l->err) < 0)
+		return err_wrap(l->err, "%s", l->config->path);
 	return 0;
 }
 

@@ -18,13 +18,14 @@
 
 enum {
 	CONNECTIONS_MAX = 128,
+	CONNECTIONS_CALM = 96,   /* beyond these, who dawdles has to go */
 	CONNECTIONS_PER_IP = 64, /* where others can reach it */
 	HEADER_MAX_BYTES = 16 << 10,
 	IDLE_S = 15,
+	DAWDLE_MS = 1000,
 	LINK_MAX_MS = 60000, /* a request and its answer, however slow */
 	WAIT_STALE_MS = 5000,
 	WAIT_MS = 30000,
-	TOKEN_MIN = 16,
 	PEM_MAX_BYTES = 1 << 20
 };
 
@@ -214,6 +215,10 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
 	}
 	if (r != NULL)
 		return want_document(w, r);
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	if (info != NULL && info->socket_context != NULL)
+		((struct web_link *)info->socket_context)->busy = true;
 	enum MHD_Result done = begin(w, c, path, &r);
 	*request = r;
 	return done;
@@ -228,8 +233,11 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **request,
 	const union MHD_ConnectionInfo *info =
 	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	/* The connection may be used again: its next request has its own time. */
-	if (info != NULL && info->socket_context != NULL)
-		((struct web_link *)info->socket_context)->since_ms = clock_monotonic_ms();
+	if (info != NULL && info->socket_context != NULL) {
+		struct web_link *l = info->socket_context;
+		l->since_ms = clock_monotonic_ms();
+		l->busy = false;
+	}
 	for (struct web_request **at = &w->waiting; *at != NULL; at = &(*at)->next) {
 		if (*at != r)
 			continue;
@@ -278,26 +286,6 @@ static void on_log(void *ctx, const char *fmt, va_list args)
 }
 
 /* ---- life ---- */
-
-static int check_opts(const struct web_opts *o, const struct web_address *a, struct err *err)
-{
-	bool tls = o->tls_cert != NULL, token = o->token != NULL && o->token[0] != '\0';
-	if (tls != (o->tls_key != NULL)) {
-		err_set(err, ERR_CONFIG, "[agent]: '%s' without '%s'", tls ? "tls_cert" : "tls_key",
-			tls ? "tls_key" : "tls_cert");
-		return err_hint(err, "A page by https needs both.");
-	}
-	if (token && strlen(o->token) < TOKEN_MIN) {
-		err_set(err, ERR_CONFIG, "'token' in [agent] is shorter than %d characters",
-			TOKEN_MIN);
-		return err_hint(err, "openssl rand -hex 16 makes a good one.");
-	}
-	if (a->loopback || token || tls)
-		return 0;
-	err_set(err, ERR_CONFIG,
-		"'listen' in [agent]: others can reach '%s', and there is no token", o->listen);
-	return err_hint(err, "Set token, or tls_cert and tls_key, or listen on 127.0.0.1.");
-}
 
 static int keep_strings(struct web *w, const struct web_opts *o, struct err *err)
 {
@@ -373,7 +361,7 @@ int web_start(const struct web_opts *o, struct web **ret, struct err *err)
 	CLEANUP(buf_done) struct buf cert, key;
 	buf_init(&cert, 0);
 	buf_init(&key, 0);
-	if (web_address_parse(o->listen, &a, err) < 0 || check_opts(o, &a, err) < 0)
+	if (web_address_check(o->listen, o->token, o->tls_cert, o->tls_key, &a, err) < 0)
 		return -1;
 	w = mem_zalloc(sizeof *w, "the page", err);
 	if (w == NULL)
@@ -464,11 +452,31 @@ int web_fd(const struct web *w)
 	return w->epoll;
 }
 
+static size_t count_links(const struct web *w)
+{
+	size_t count = 0;
+	for (const struct web_link *l = w->links; l != NULL; l = l->next)
+		count++;
+	return count;
+}
+
+/* How long a request may take to come in. Clients that are slow on purpose could hold every
+ * connection: where most are taken, who dawdles has to go. */
+static int64_t patience_ms(const struct web *w)
+{
+	return count_links(w) < CONNECTIONS_CALM ? LINK_MAX_MS : DAWDLE_MS;
+}
+
+static int64_t left_ms(const struct web_link *l, int64_t patience)
+{
+	int64_t left = l->since_ms + (l->busy ? LINK_MAX_MS : patience) - clock_monotonic_ms();
+	return left > 0 ? left : 0;
+}
+
 struct deadline web_due(const struct web *w)
 {
 	struct deadline due = DEADLINE_NEVER;
 	MHD_UNSIGNED_LONG_LONG ms;
-	int64_t now = clock_monotonic_ms();
 	if (MHD_get_timeout(w->mhd, &ms) == MHD_YES)
 		due = deadline_in(ms > INT32_MAX ? INT32_MAX : (int64_t)ms);
 	for (size_t i = 0; i < WEB_DOCUMENTS; i++)
@@ -476,29 +484,37 @@ struct deadline web_due(const struct web *w)
 			due = deadline_min(due, w->documents[i].until);
 	for (const struct web_request *r = w->waiting; r != NULL; r = r->next)
 		due = deadline_min(due, r->until);
-	for (const struct web_link *l = w->links; l != NULL; l = l->next) {
-		int64_t left = l->since_ms + LINK_MAX_MS - now;
+	int64_t patience = patience_ms(w);
+	for (const struct web_link *l = w->links; l != NULL; l = l->next)
 		if (l->fd >= 0)
-			due = deadline_min(due, deadline_in(left > 0 ? left : 0));
-	}
+			due = deadline_min(due, deadline_in(left_ms(l, patience)));
 	return due;
+}
+
+/* The web server sees the end of such a connection and closes it. */
+static void close_late_links(struct web *w)
+{
+	int64_t patience = patience_ms(w);
+	for (struct web_link *l = w->links; l != NULL; l = l->next) {
+		if (l->fd < 0 || left_ms(l, patience) > 0)
+			continue;
+		shutdown(l->fd, SHUT_RDWR);
+		l->fd = -1;
+	}
 }
 
 void web_run(struct web *w)
 {
-	int64_t now = clock_monotonic_ms();
 	for (size_t i = 0; i < WEB_DOCUMENTS; i++)
 		if (web_document_step(w, &w->documents[i]))
 			release(w, wants, &w->documents[i]);
 	release(w, is_late, NULL);
-	for (struct web_link *l = w->links; l != NULL; l = l->next) {
-		if (l->fd < 0 || l->since_ms + LINK_MAX_MS > now)
-			continue;
-		/* The web server sees the end of the connection and closes it. */
-		shutdown(l->fd, SHUT_RDWR);
-		l->fd = -1;
-	}
+	close_late_links(w);
+	bool full = count_links(w) >= CONNECTIONS_MAX;
 	MHD_run(w->mhd);
+	/* It looks at new connections again only in the run after one in which it closed some. */
+	if (full)
+		MHD_run(w->mhd);
 }
 
 unsigned web_port(const struct web *w)

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 
-enum { BACKLOG = 1024 };
+enum { BACKLOG = 1024, TOKEN_MIN = 16 };
 
 static int wrong(const char *text, struct err *err)
 {
@@ -59,6 +59,35 @@ int web_address_parse(const char *text, struct web_address *ret, struct err *err
 		a.loopback = ntohl(in.sin_addr.s_addr) >> 24 == 127;
 		a.len = sizeof in;
 		memcpy(&a.sa, &in, sizeof in);
+	}
+	*ret = a;
+	return 0;
+}
+
+int web_address_check(const char *listen, const char *token, const char *tls_cert,
+		      const char *tls_key, struct web_address *ret, struct err *err)
+{
+	struct web_address a = {.len = 0};
+	bool has_token = token != NULL && token[0] != '\0';
+	bool off = listen == NULL || strcmp(listen, "off") == 0;
+	if (!off && web_address_parse(listen, &a, err) < 0)
+		return -1;
+	if ((tls_cert != NULL) != (tls_key != NULL)) {
+		err_set(err, ERR_CONFIG, "'%s' without '%s' in [agent]",
+			tls_cert != NULL ? "tls_cert" : "tls_key",
+			tls_cert != NULL ? "tls_key" : "tls_cert");
+		return err_hint(err, "A page by https needs both.");
+	}
+	if (has_token && strlen(token) < TOKEN_MIN) {
+		err_set(err, ERR_CONFIG, "'token' in [agent] has less than %d characters",
+			TOKEN_MIN);
+		return err_hint(err, "openssl rand -hex 16 makes a good one.");
+	}
+	if (!off && !a.loopback && !has_token && tls_cert == NULL) {
+		err_set(err, ERR_CONFIG,
+			"'listen' in [agent]: others can reach '%s', and there is no token",
+			listen);
+		return err_hint(err, "Set token, or tls_cert and tls_key, or listen on 127.0.0.1.");
 	}
 	*ret = a;
 	return 0;

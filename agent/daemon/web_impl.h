@@ -37,6 +37,7 @@ struct web_link {
 	struct web_link *next;
 	int fd;
 	int64_t since_ms;
+	bool busy; /* its request is whole, and is being answered */
 };
 
 struct web {
