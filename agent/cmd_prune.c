@@ -136,7 +136,7 @@ static int apply(struct pruning *p, struct pruned_store *s, struct err *err)
 	for (size_t i = 0; i < s->catalog.count; i++) {
 		const struct backup *b = &s->catalog.items[i];
 		struct err why = ERR_INIT;
-		bool keep = s->items[i].keep, locked = false;
+		bool keep = s->items[i].keep;
 		const char *word = keep ? "keep" : p->dry ? "would remove" : "removed";
 		const char *reason = s->items[i].reason;
 		if (!keep && !p->dry && remove_backup(p, s, b, &why) < 0) {
@@ -146,8 +146,7 @@ static int apply(struct pruning *p, struct pruned_store *s, struct err *err)
 			}
 			note_refusal(s, &why);
 			keep = true;
-			locked = why.code == ERR_LOCKED;
-			word = locked ? "kept" : STYLE_BAD "refused" STYLE_END "     ";
+			word = why.code == ERR_LOCKED ? "kept" : "refused";
 			reason = why.msg;
 		}
 		output_line(p->app->out, "%-12s  %s  %s", word, b->id, reason);
