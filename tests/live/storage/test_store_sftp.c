@@ -32,11 +32,16 @@ struct room {
 	uint8_t *piece;
 };
 
-/* libssh2 1.10 keeps a number of 24 bytes for each use of an ECDSA key. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
+/* libssh2 1.10 forgets to free a number of 24 bytes at each use of an ECDSA key, and 51 bytes at
+ * each exchange of session keys behind the first: what is allocated between these two is not
+ * looked for, where anything is. */
+extern void __lsan_disable(void) __attribute__((weak));
+extern void __lsan_enable(void) __attribute__((weak));
+
+static void allow_leaks(bool yes)
 {
-	return "leak:CRYPTO_zalloc";
+	if (__lsan_disable != NULL && __lsan_enable != NULL)
+		(yes ? __lsan_disable : __lsan_enable)();
 }
 
 /* One server for all tests; each has a folder of its own. */
@@ -332,7 +337,9 @@ static void key__of_ecdsa__is_taken(void **state)
 	struct room *r = *state;
 	make_key(r, "ecdsa", "ecdsa", "", true);
 	use_key(r, "ecdsa", NULL);
+	allow_leaks(true);
 	assert_works(r);
+	allow_leaks(false);
 }
 
 static void key__with_a_passphrase__needs_it(void **state)
@@ -540,6 +547,39 @@ static void line__cut_while_reading__goes_on(void **state)
 	source_free(from);
 }
 
+/* The server wants new session keys every few megabytes. */
+static void line__rekeyed_on_the_way__goes_on(void **state)
+{
+	struct room *r = *state;
+	enum { BYTES = 24 * PIECE };
+	struct source *from = NULL;
+	struct sink *to = NULL;
+	size_t n = 1;
+	live_sshd_restart(&r->sshd, "RekeyLimit 3M\nSubsystem sftp internal-sftp");
+	open_usual(r);
+	allow_leaks(true);
+	assert_int_equal(store_put(r->store, "x", &to, &r->err), 0);
+	for (int i = 0; i < BYTES / PIECE; i++) {
+		memset(r->piece, i, PIECE);
+		if (sink_write(to, r->piece, PIECE, &r->err) < 0)
+			fail_msg("%d: %s", i, r->err.msg);
+	}
+	if (sink_close(to, &r->err) < 0)
+		fail_msg("%s", r->err.msg);
+	sink_free(to);
+	assert_int_equal(store_get(r->store, "x", 0, UINT64_MAX, &from, &r->err), 0);
+	for (uint64_t at = 0; n > 0; at += n) {
+		if (source_read(from, r->piece, PIECE / 4, &n, &r->err) < 0)
+			fail_msg("%s", r->err.msg);
+		for (size_t i = 0; i < n; i++)
+			if (r->piece[i] != (uint8_t)((at + i) / PIECE))
+				fail_msg("byte %llu", (unsigned long long)(at + i));
+	}
+	assert_int_equal(source_bytes(from), BYTES);
+	source_free(from);
+	allow_leaks(false);
+}
+
 static void line__cut_while_idle__is_dialled_anew(void **state)
 {
 	struct room *r = *state;
@@ -647,6 +687,7 @@ int main(void)
 	    SHARED(line__silent_from_the_start__ends_at_the_deadline),
 	    SHARED(line__cut_in_an_upload__leaves_nothing_visible),
 	    SHARED(line__cut_while_reading__goes_on),
+	    OWN(line__rekeyed_on_the_way__goes_on),
 	    SHARED(line__cut_while_idle__is_dialled_anew),
 	    SHARED(writer__killed__leaves_nothing_visible),
 	    SHARED(writer__cancelled__removes_what_it_began),
