@@ -226,6 +226,7 @@ static int read_env_files(struct loading *l)
 
 static int load_values(struct loading *l)
 {
+	const struct config_key *key;
 	/* The .env files first: everything else may use what they say. */
 	for (size_t i = 0; i < l->layout.count; i++)
 		if (strcmp(l->layout.items[i].kind->name, "stack") == 0 &&
@@ -234,10 +235,10 @@ static int load_values(struct loading *l)
 	if (read_env_files(l) < 0)
 		return -1;
 	for (size_t i = 0; i < l->layout.count; i++)
-		for (size_t k = 0; k < config_key_count; k++)
-			if (strcmp(config_keys[k].section, l->layout.items[i].kind->name) == 0 &&
-			    strcmp(config_keys[k].key, "env_file") != 0 &&
-			    load_key(l, &l->layout.items[i], &config_keys[k]) < 0)
+		for (size_t k = 0; (key = config_key_at(k)) != NULL; k++)
+			if (strcmp(key->section, l->layout.items[i].kind->name) == 0 &&
+			    strcmp(key->key, "env_file") != 0 &&
+			    load_key(l, &l->layout.items[i], key) < 0)
 				return -1;
 	for (size_t i = 0; i < l->config->volume_count; i++) {
 		struct config_volume *v = &l->config->volumes[i];
@@ -363,9 +364,10 @@ static void *in_config(struct config *c, size_t offset)
 
 static void free_section(const struct config_section *kind, void *at)
 {
-	for (size_t k = 0; k < config_key_count; k++)
-		if (strcmp(config_keys[k].section, kind->name) == 0)
-			config_value_done(&config_keys[k], at);
+	const struct config_key *key;
+	for (size_t k = 0; (key = config_key_at(k)) != NULL; k++)
+		if (strcmp(key->section, kind->name) == 0)
+			config_value_done(key, at);
 }
 
 void config_free(struct config *c)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define AT(section, field) offsetof(struct config_##section, field)
-#define NETWORK            "s3 sftp davs dav"
 #define SCHEDULE(kind, name, sample, text)                                                         \
 	{                                                                                          \
 		.section = "schedule", .key = (name), .type = CONFIG_CRON,                         \
@@ -17,7 +16,7 @@
 		.help = (text)                                                                     \
 	}
 
-const struct config_key config_keys[] = {
+static const struct config_key keys[] = {
     {.section = "stack",
      .key = "name",
      .type = CONFIG_NAME,
@@ -234,204 +233,6 @@ const struct config_key config_keys[] = {
      .example = "worker",
      .help = "docker: the same, but the service is stopped and started again: for programs whose "
 	     "files are whole only then."},
-
-    {.section = "store",
-     .key = "url",
-     .type = CONFIG_URL,
-     .required = true,
-     .choices = "file s3 sftp davs dav",
-     .offset = AT(store, url),
-     .example = "file:///var/backups/hdms",
-     .help = "Where it is, without a password. file:///absolute/folder, made when it is not there; "
-	     "s3://bucket/prefix; sftp://user@host:port/absolute/folder; davs://host:port/folder, "
-	     "or dav:// without TLS."},
-    {.section = "store",
-     .key = "keep",
-     .type = CONFIG_TEXT,
-     .offset = AT(store, keep),
-     .example = "last 3, daily 7, weekly 4, monthly 12",
-     .help = "Which backups lifeboat prune keeps: last N, hourly N, daily N, weekly N, monthly N, "
-	     "yearly N, within 30d, min N. A backup that any rule keeps stays. Of a day (or week, "
-	     "...) the newest proven backup is kept. Without this key nothing is ever removed; the "
-	     "newest backup, the newest proven one, pinned ones and what is being read never are. "
-	     "Each store has its own, and lifeboat copy brings no backup there that they would not "
-	     "keep."},
-    {.section = "store",
-     .key = "site",
-     .type = CONFIG_TEXT,
-     .offset = AT(store, site),
-     .example = "office",
-     .help = "Where the store stands, in your own word: what burns down together has one name. "
-	     "lifeboat check warns when all copies stand in one site."},
-    {.section = "store",
-     .key = "limit",
-     .type = CONFIG_RATE,
-     .min = 1024,
-     .max = (int64_t)1 << 40,
-     .offset = AT(store, limit_bytes_s),
-     .example = "20MiB/s",
-     .help = "No faster than this, both ways together. Without it: as fast as it goes."},
-    {.section = "store",
-     .key = "timeout",
-     .type = CONFIG_DURATION,
-     .schemes = NETWORK,
-     .min = 1000,
-     .max = 3600000,
-     .offset = AT(store, timeout_ms),
-     .example = "60s",
-     .help = "A longer silence of the store ends a request. Without it: 60s."},
-    {.section = "store",
-     .key = "retries",
-     .type = CONFIG_COUNT,
-     .schemes = NETWORK,
-     .min = 1,
-     .max = 100,
-     .offset = AT(store, retries),
-     .example = "5",
-     .help = "How often one request is tried again. Without it: 5 times."},
-    {.section = "store",
-     .key = "proxy",
-     .type = CONFIG_SECRET_URL,
-     .choices = "http https socks5 socks5h",
-     .schemes = NETWORK,
-     .offset = AT(store, proxy),
-     .example = "http://proxy.example:3128",
-     .help = "The way out of the network. Without it: as http_proxy, https_proxy and no_proxy in "
-	     "the environment say."},
-    {.section = "store",
-     .key = "ca_file",
-     .type = CONFIG_PATH,
-     .schemes = "s3 davs",
-     .offset = AT(store, ca_file),
-     .example = "/etc/ssl/our-ca.pem",
-     .help = "Certificates (PEM) of the authorities that the server's own may come from. Without "
-	     "it: those of the system."},
-    {.section = "store",
-     .key = "endpoint",
-     .type = CONFIG_URL,
-     .choices = "https http",
-     .schemes = "s3",
-     .offset = AT(store, endpoint),
-     .example = "https://s3.example.com",
-     .help = "s3: the server, where it is not Amazon's."},
-    {.section = "store",
-     .key = "region",
-     .type = CONFIG_NAME,
-     .schemes = "s3",
-     .offset = AT(store, region),
-     .example = "eu-central-1",
-     .help = "s3: the region of the bucket. Without it: AWS_REGION, else us-east-1."},
-    {.section = "store",
-     .key = "addressing",
-     .type = CONFIG_CHOICE,
-     .choices = "path virtual",
-     .schemes = "s3",
-     .offset = AT(store, addressing),
-     .example = "path",
-     .help = "s3: where the bucket's name stands, in the path (https://host/bucket) or in the "
-	     "host (https://bucket.host). Without it: path with an endpoint, else virtual."},
-    {.section = "store",
-     .key = "access_key",
-     .type = CONFIG_SECRET,
-     .schemes = "s3",
-     .offset = AT(store, access_key),
-     .example = "${S3_ACCESS_KEY}",
-     .help = "s3: the access key. Without it access key, secret key and session token are "
-	     "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment or "
-	     "of env_file."},
-    {.section = "store",
-     .key = "secret_key",
-     .type = CONFIG_SECRET,
-     .schemes = "s3",
-     .offset = AT(store, secret_key),
-     .example = "${S3_SECRET_KEY}",
-     .help = "s3: the secret that belongs to access_key."},
-    {.section = "store",
-     .key = "session_token",
-     .type = CONFIG_SECRET,
-     .schemes = "s3",
-     .offset = AT(store, session_token),
-     .example = "${S3_SESSION_TOKEN}",
-     .help = "s3: the third part of temporary keys."},
-    {.section = "store",
-     .key = "storage_class",
-     .type = CONFIG_NAME,
-     .schemes = "s3",
-     .offset = AT(store, storage_class),
-     .example = "STANDARD_IA",
-     .help = "s3: the storage class of archives. Without it: the bucket's. One from which nothing "
-	     "can be read at once can't be verified, copied from nor restored."},
-    {.section = "store",
-     .key = "encryption",
-     .type = CONFIG_CHOICE,
-     .choices = "AES256 aws:kms",
-     .schemes = "s3",
-     .offset = AT(store, encryption),
-     .example = "AES256",
-     .help = "s3: encryption at rest, by the server. Without it: as the bucket says."},
-    {.section = "store",
-     .key = "kms_key",
-     .type = CONFIG_TEXT,
-     .schemes = "s3",
-     .offset = AT(store, kms_key),
-     .example = "alias/backups",
-     .help = "s3: the key for encryption = aws:kms. Without it: the bucket's."},
-    {.section = "store",
-     .key = "object_lock",
-     .type = CONFIG_CHOICE,
-     .choices = "governance compliance",
-     .schemes = "s3",
-     .offset = AT(store, object_lock),
-     .example = "governance",
-     .help = "s3: what is written can't be deleted for object_lock_days, under governance but by "
-	     "those with a special right, under compliance by nobody at all. The bucket must have "
-	     "object lock on."},
-    {.section = "store",
-     .key = "object_lock_days",
-     .type = CONFIG_COUNT,
-     .schemes = "s3",
-     .min = 1,
-     .max = 36500,
-     .offset = AT(store, object_lock_days),
-     .example = "30",
-     .help = "s3: for how long object_lock holds. lifeboat prune removes nothing before."},
-    {.section = "store",
-     .key = "user",
-     .type = CONFIG_TEXT,
-     .schemes = "sftp davs dav",
-     .offset = AT(store, user),
-     .example = "backup",
-     .help = "sftp, davs, dav: who logs in. Without it: the user of the url, else for sftp the "
-	     "user that lifeboat runs as."},
-    {.section = "store",
-     .key = "password",
-     .type = CONFIG_SECRET,
-     .schemes = "davs dav",
-     .offset = AT(store, password),
-     .example = "${DAV_PASSWORD}",
-     .help = "davs, dav: the password of user."},
-    {.section = "store",
-     .key = "key_file",
-     .type = CONFIG_PATH,
-     .schemes = "sftp",
-     .offset = AT(store, key_file),
-     .example = "/etc/lifeboat/id_ed25519",
-     .help = "sftp: the private key. Without it: the keys that the SSH agent has."},
-    {.section = "store",
-     .key = "key_passphrase",
-     .type = CONFIG_SECRET,
-     .schemes = "sftp",
-     .offset = AT(store, key_passphrase),
-     .example = "${KEY_PASSPHRASE}",
-     .help = "sftp: what the private key is encrypted with."},
-    {.section = "store",
-     .key = "known_hosts",
-     .type = CONFIG_PATH,
-     .schemes = "sftp",
-     .offset = AT(store, known_hosts),
-     .example = "/etc/lifeboat/known_hosts",
-     .help = "sftp: the keys of hosts that are trusted, as ssh writes them. A host that is not in "
-	     "it is refused. Without it: ~/.ssh/known_hosts."},
 
     {.section = "check",
      .key = "database",
@@ -714,13 +515,21 @@ const struct config_key config_keys[] = {
      .offset = AT(hook, timeout_ms),
      .help = "How long one hook may take. Then it is killed and has failed."},
 };
-const size_t config_key_count = sizeof config_keys / sizeof config_keys[0];
+
+/* Those of [store] have a file of their own: they are as many as all others. */
+const struct config_key *config_key_at(size_t i)
+{
+	const size_t count = sizeof keys / sizeof keys[0];
+	if (i < count)
+		return &keys[i];
+	return i - count < config_store_key_count ? &config_store_keys[i - count] : NULL;
+}
 
 const struct config_key *config_key_find(const char *section, const char *key)
 {
-	for (size_t i = 0; i < config_key_count; i++)
-		if (strcmp(config_keys[i].section, section) == 0 &&
-		    strcmp(config_keys[i].key, key) == 0)
-			return &config_keys[i];
+	const struct config_key *k;
+	for (size_t i = 0; (k = config_key_at(i)) != NULL; i++)
+		if (strcmp(k->section, section) == 0 && strcmp(k->key, key) == 0)
+			return k;
 	return NULL;
 }

@@ -58,8 +58,11 @@ struct config_section {
 
 extern const struct config_section config_sections[];
 extern const size_t config_section_count;
-extern const struct config_key config_keys[];
-extern const size_t config_key_count;
+/* Every key, those of a section in the order of agent.conf(5); NULL beyond the last. */
+const struct config_key *config_key_at(size_t i);
+/* Part of them. */
+extern const struct config_key config_store_keys[];
+extern const size_t config_store_key_count;
 
 /* The sections are in config_sections.c. By name of the section without its label; NULL. */
 const struct config_section *config_section_find(const char *name);

@@ -35,15 +35,16 @@ static int unknown_key(struct making *m, const struct config_section *kind,
 	struct buf all;
 	int done = 0;
 	buf_init(&all, ERR_HINT_BYTES);
-	for (size_t i = 0; i < config_key_count && count < 64; i++) {
-		if (strcmp(config_keys[i].section, kind->name) == 0) {
-			names[count] = config_keys[i].key;
+	const struct config_key *k;
+	for (size_t i = 0; (k = config_key_at(i)) != NULL && count < 64; i++) {
+		if (strcmp(k->section, kind->name) == 0) {
+			names[count] = k->key;
 			if (done == 0)
 				done = buf_printf(&all, m->err, "%s%s", count > 0 ? ", " : "",
 						  names[count]);
 			count++;
-		} else if (strcmp(config_keys[i].key, e->key) == 0) {
-			elsewhere = &config_keys[i];
+		} else if (strcmp(k->key, e->key) == 0) {
+			elsewhere = k;
 		}
 	}
 	err_set(m->err, ERR_CONFIG, "%s:%u: unknown key '%s' in [%s]", m->config->path, e->line,

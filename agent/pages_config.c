@@ -54,8 +54,8 @@ static void put_section(struct doc *d, const struct config_section *s)
 	snprintf(line, sizeof line, "[%s%s]", s->name, s->labelled ? " LABEL" : "");
 	doc_subheading(d, line);
 	doc_text(d, s->help);
-	for (size_t i = 0; i < config_key_count; i++) {
-		const struct config_key *k = &config_keys[i];
+	const struct config_key *k;
+	for (size_t i = 0; (k = config_key_at(i)) != NULL; i++) {
 		if (strcmp(k->section, s->name) != 0)
 			continue;
 		char meaning[1024];

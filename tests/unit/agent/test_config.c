@@ -667,8 +667,8 @@ static void sample__has_every_key__and_loads(void **state)
 	buf_init(&text, 1 << 20);
 	if (file_read_all(path, &text, &err) < 0)
 		fail_msg("%s", err.msg);
-	for (size_t i = 0; i < config_key_count; i++) {
-		const struct config_key *k = &config_keys[i];
+	const struct config_key *k;
+	for (size_t i = 0; (k = config_key_at(i)) != NULL; i++) {
 		const struct config_section *s = config_section_find(k->section);
 		char heading[64];
 		snprintf(heading, sizeof heading, "[%s%s", k->section, s->labelled ? " " : "]");

@@ -179,9 +179,10 @@ static void manual_pages__both__are_clean_man7(void **state)
 		contains(program, heading);
 	}
 	contains(program, ".B \\-\\-dry\\-run\n");
-	for (size_t i = 0; i < config_key_count; i++) {
+	const struct config_key *k;
+	for (size_t i = 0; (k = config_key_at(i)) != NULL; i++) {
 		char term[64];
-		snprintf(term, sizeof term, "\n.B %s", config_keys[i].key);
+		snprintf(term, sizeof term, "\n.B %s", k->key);
 		contains(config, term);
 	}
 	for (const struct page_status *s = page_statuses; s->status >= 0; s++) {
@@ -230,8 +231,8 @@ static void page_config__text__has_every_key(void **state)
 	contains(text, "  part_size (64 KiB to 64 MiB; default 8MiB)\n");
 	for (size_t i = 0; i < config_section_count; i++)
 		assert_non_null(config_sections[i].help);
-	for (size_t i = 0; i < config_key_count; i++) {
-		const struct config_key *k = &config_keys[i];
+	const struct config_key *k;
+	for (size_t i = 0; (k = config_key_at(i)) != NULL; i++) {
 		assert_non_null(config_section_find(k->section));
 		if (k->help == NULL || k->help[strlen(k->help) - 1] != '.')
 			fail_msg("[%s] %s has no fitting help", k->section, k->key);
