@@ -9,7 +9,7 @@
  * A value comes from, in this order: LIFEBOAT_<SECTION>_<KEY> in the environment (taken as it is);
  * the file that LIFEBOAT_<SECTION>_<KEY>_FILE names; the line in agent.conf with its ${NAME}s
  * filled in from the environment and then from the .env files; the default. Sections with a label
- * put it in the name: LIFEBOAT_STORE_LOCAL_URL. config_keys.c is the table of all keys. A store of
+ * put it in the name: LIFEBOAT_STORE_LOCAL_URL. config_keys.h is the table of all keys. A store of
  * s3:// without keys takes the AWS_ variables instead (config_store.h).
  *
  * Every mistake is ERR_CONFIG with file, line and what to write instead. No message has a secret.
