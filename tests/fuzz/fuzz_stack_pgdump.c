@@ -9,12 +9,12 @@ static void check_parts(const struct pgdump *d, const uint8_t *data, size_t len)
 	size_t count;
 	const struct pgdump_entry *e = pgdump_entries(d, &count);
 	for (size_t i = 0; i < count && i < 8; i++) {
+		if (!e[i].has_data)
+			continue;
 		CLEANUP(buf_done) struct buf part;
 		CLEANUP(pgdump_freep) struct pgdump *again = NULL;
 		CLEANUP(sink_freep) struct sink *sink = NULL;
 		struct err err = ERR_INIT;
-		if (!e[i].has_data)
-			continue;
 		if (e[i].block_at < pgdump_head_bytes(d) || e[i].block_bytes < PGDUMP_BLOCK_MIN ||
 		    e[i].block_at + e[i].block_bytes > len)
 			abort();

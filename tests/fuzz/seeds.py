@@ -182,8 +182,20 @@ def s3():
     return {"%s-%d" % (name, n): bytes([n]) + body for name, body in XML.items() for n in (0, 5, 44)}
 
 
+def table():
+    """A partitioned table with its indexes, as pg_dump writes them."""
+    return {"partitions": b"""public.m
+AALTER TABLE ONLY public.m ATTACH PARTITION public."m 1" FOR VALUES IN (1);
+Dpublic."m 1" (a) FROM stdin;
+ICREATE INDEX "i""j" ON ONLY public.m USING btree (a);
+ICREATE UNIQUE INDEX k ON public."m 1" USING btree (a);
+XALTER INDEX public."i""j" ATTACH PARTITION public.k;
+CALTER TABLE ONLY public."m 1" ADD CONSTRAINT c PRIMARY KEY (a);
+"""}
+
+
 MAKERS = {"xml": xml, "s3": s3,
           "age": age, "cron": cron, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
-          "zone": zone, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav}
+          "zone": zone, "table": table, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav}
