@@ -307,32 +307,33 @@ static void daemon_done(struct daemon *d)
 static int begin(struct daemon *d, const struct config *c, struct err *err)
 {
 	CLEANUP(setup_done) struct setup s = {.fd = -1};
-	struct agenda_look look;
-	int64_t now = clock_wall_ms();
-	d->started_ms = now;
+	d->started_ms = clock_wall_ms();
 	d->agenda.running = JOB_KINDS;
-	if (wake_open(&d->wake, err) < 0 || setup_make(c->path, &s, err) < 0 ||
-	    state_open(s.config, &d->state, err) < 0)
+	/* From here on signals wait to be asked for; one that came before ends us now. */
+	if (wake_open(&d->wake, err) < 0 || cancel_check(err) < 0 ||
+	    setup_make(c->path, &s, err) < 0 || state_open(s.config, &d->state, err) < 0)
 		return -1;
 	if (d->state->warning != NULL)
 		log_line(LOG_WARN, "%s", d->state->warning);
 	memcpy(d->agenda.entries, d->state->entries, sizeof d->agenda.entries);
 	setup_swap(d, &s);
-	if (daemon_note_lost(d, err) < 0)
-		return -1;
-	agenda_resume(&d->agenda, now, &look);
-	for (enum job_kind k = 0; k < JOB_KINDS; k++)
-		if (look.missed_ms[k] != 0)
-			log_line(LOG_WARN, "%s: a run is given up, for it is too late",
-				 job_kind_name(k));
 	/* In a container there may be nobody else who reaps. */
 	if (child_adopt_orphans(err) < 0)
 		return -1;
 	d->watchdog_ms = systemd_watchdog_ms();
 	d->watchdog = d->watchdog_ms > 0 ? deadline_in(d->watchdog_ms) : DEADLINE_NEVER;
+	return 0;
+}
+
+/* What was left half-way by the one before us; there is somebody to hear of it now. */
+static int resume(struct daemon *d, struct err *err)
+{
+	struct agenda_look look;
+	if (daemon_note_lost(d, err) < 0)
+		return -1;
+	agenda_resume(&d->agenda, clock_wall_ms(), &look);
+	daemon_tell_news(d, &look);
 	daemon_publish(d);
-	for (size_t i = 0; daemon_parts[i] != NULL && i < DAEMON_PARTS_MAX; i++)
-		start_part(d, i);
 	return 0;
 }
 
@@ -346,10 +347,15 @@ int daemon_run(const struct config *c, struct err *err)
 		return -1;
 	log_line(LOG_INFO, "lifeboat " LIFEBOAT_VERSION " runs for stack '%s', process %ld",
 		 d.config->stack.name, (long)getpid());
+	daemon_publish(&d);
+	for (size_t i = 0; daemon_parts[i] != NULL && i < DAEMON_PARTS_MAX; i++)
+		start_part(&d, i);
 	json_t *facts = daemon_facts(&d);
 	if (facts != NULL)
 		daemon_raise(&d, DAEMON_STARTED, JOB_KINDS, facts);
 	json_decref(facts);
+	if (resume(&d, err) < 0)
+		return -1;
 	daemon_say(&d, "READY=1\n");
 	int done = daemon_loop(&d, err);
 	systemd_tell("STOPPING=1\nSTATUS=ended");

@@ -59,5 +59,7 @@ void daemon_say(const struct daemon *d, const char *state);
 int daemon_loop(struct daemon *d, struct err *err) MUST_USE;
 /* What a daemon that died left as running. */
 int daemon_note_lost(struct daemon *d, struct err *err) MUST_USE;
+/* What is overdue or was missed. */
+void daemon_tell_news(struct daemon *d, const struct agenda_look *look);
 
 #endif

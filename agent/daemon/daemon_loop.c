@@ -1,5 +1,6 @@
 /* Runs what is due, and sleeps until something happens. */
 #include <errno.h>
+#include <malloc.h>
 #include <openssl/rand.h>
 #include <poll.h>
 #include <signal.h>
@@ -139,6 +140,8 @@ static void finish_job(struct daemon *d)
 	supervise_free(d->job);
 	d->job = NULL;
 	daemon_say(d, "");
+	/* A long document has come and gone; until the next one may be a day. */
+	malloc_trim(0);
 }
 
 static void step_job(struct daemon *d)
@@ -230,7 +233,7 @@ static void raise_missed(struct daemon *d, enum job_kind kind, int64_t due_ms)
 		daemon_raise(d, DAEMON_MISSED, kind, facts);
 }
 
-static void tell_news(struct daemon *d, const struct agenda_look *look)
+void daemon_tell_news(struct daemon *d, const struct agenda_look *look)
 {
 	bool news = false;
 	for (enum job_kind k = 0; k < JOB_KINDS; k++)
@@ -342,7 +345,7 @@ int daemon_loop(struct daemon *d, struct err *err)
 	for (;;) {
 		struct agenda_look look;
 		agenda_look(&d->agenda, clock_wall_ms(), &look);
-		tell_news(d, &look);
+		daemon_tell_news(d, &look);
 		if (d->stopping && d->job == NULL)
 			break;
 		if (look.run != JOB_KINDS && !d->stopping) {

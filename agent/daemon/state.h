@@ -18,7 +18,7 @@
 #include "agent/daemon/agenda.h"
 #include "base/json.h"
 
-enum { STATE_HISTORY = 400 };
+enum { STATE_HISTORY = 300 };
 
 struct state {
 	char *dir, *path;

@@ -14,7 +14,7 @@ from daemon_case import Daemon, set_clock
 from stack import LIFEBOAT, Failed, Stack, free_port, run, wait_for
 
 JOBS = int(os.environ.get("LIFEBOAT_SOAK_JOBS", "500"))
-WARM = 420  # by then the history is full
+WARM = 320  # by then the history is full
 SCHEDULE = """[agent]
 listen = 127.0.0.1:%d
 state_dir = state
