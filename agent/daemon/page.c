@@ -224,13 +224,15 @@ int page_html(const json_t *doc, struct buf *out, struct err *err)
 	put_head(&h, doc);
 	put_verdict(&h, doc);
 	put_glance(&h, doc);
+	html_raw(&h, "<div class=\"pair\">\n");
 	page_calendar(&h, json_object_get(doc, "days"));
+	put_missing(&h, json_object_get(doc, "not_backed_up"));
+	html_raw(&h, "</div>\n");
 	page_plots(&h, doc);
 	page_backups(&h, json_object_get(doc, "stores"));
 	page_drills(&h, json_object_get(doc, "drills"));
 	page_jobs(&h, json_object_get(doc, "agent"));
 	page_stores(&h, json_object_get(doc, "stores"));
-	put_missing(&h, json_object_get(doc, "not_backed_up"));
 	page_end(&h, json_str_or(doc, "version", NULL), "");
 	return h.failed ? -1 : 0;
 }

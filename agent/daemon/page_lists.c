@@ -4,12 +4,12 @@
 #include "agent/daemon/page_impl.h"
 #include "agent/overview.h"
 
-enum { SHOWN = 30, RUNS_SHOWN = 20 };
+enum { SHOWN = 14, RUNS_SHOWN = 20 };
 
 static void begin_table(struct html *h, const char *label, const char *const *columns)
 {
 	html_rawf(h,
-		  "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"%s\">"
+		  "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Table: %s\">"
 		  "<table><thead><tr>",
 		  label);
 	for (; *columns != NULL; columns++) {
@@ -127,12 +127,12 @@ void page_backups(struct html *h, const json_t *stores)
 	if (count == 0)
 		html_raw(h, "<p>There is none.</p>");
 	else
-		begin_table(h, "Backups", columns);
+		begin_table(h, "backups", columns);
 	for (size_t i = 0; i < count; i++) {
 		if (i == SHOWN) {
 			end_table(h);
 			html_rawf(h, "<details><summary>%zu older ones</summary>\n", count - SHOWN);
-			begin_table(h, "Older backups", columns);
+			begin_table(h, "older backups", columns);
 		}
 		put_backup(h, stores, all[i]);
 	}
@@ -185,7 +185,7 @@ static void put_runs(struct html *h, const json_t *history)
 	if (json_array_size(history) == 0)
 		return;
 	html_raw(h, "<details><summary>The last runs</summary>\n");
-	begin_table(h, "The last runs", columns);
+	begin_table(h, "the last runs", columns);
 	json_array_foreach(history, i, run)
 	{
 		if (i == RUNS_SHOWN)
@@ -229,7 +229,7 @@ void page_jobs(struct html *h, const json_t *agent)
 	if (!json_is_integer(json_object_get(agent, "pid")))
 		html_raw(h, "<p><span class=\"badge bad\">not running</span> The agent is not "
 			    "there: nothing will run by itself.</p>");
-	begin_table(h, "Next runs", columns);
+	begin_table(h, "next runs", columns);
 	json_object_foreach(json_object_get(agent, "jobs"), name, job)
 	{
 		put_job(h, name, job);
@@ -275,7 +275,7 @@ void page_stores(struct html *h, const json_t *stores)
 	size_t i;
 	json_t *s;
 	html_raw(h, "<section aria-labelledby=\"stores\"><h2 id=\"stores\">Stores</h2>\n");
-	begin_table(h, "Stores", columns);
+	begin_table(h, "stores", columns);
 	json_array_foreach(stores, i, s)
 	{
 		put_store(h, s);

@@ -76,6 +76,8 @@ static const char parts[] =
     ".grid{stroke:var(--line);stroke-width:1}\n"
     ".line{fill:none;stroke:var(--mark);stroke-width:1.5;stroke-linejoin:round}\n"
     ".dot{fill:var(--mark)}\n"
+    ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));"
+    "gap:0 4rem}\n"
     ".calendar{max-width:30rem}\n"
     ".calendar .box{fill:none;stroke:var(--line)}\n"
     ".calendar .proven{fill:var(--good)}\n"

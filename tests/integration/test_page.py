@@ -1,0 +1,132 @@
+"""The page in a real browser: what it shows, how it fits, and whether everyone can read it."""
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+from agent import Agent
+from browser import PROGRAM, Browser
+
+AXE = "axe-core@4.10.3"
+# Contrast of text on its ground, as WCAG 2 computes it, for every element that has text of its own.
+CONTRAST = """(() => {
+  const lum = c => { const [r, g, b] = c.map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
+                     return .2126 * r + .7152 * g + .0722 * b };
+  const rgb = t => t.match(/[\\d.]+/g).map(Number);
+  const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+                        if (c.length < 4 || c[3] > 0) return c.slice(0, 3) } return [255, 255, 255] };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || e.closest('.skip') || e.tagName === 'title') continue;
+    const style = getComputedStyle(e), ink = rgb(e instanceof SVGElement ? style.fill : style.color).slice(0, 3);
+    const [a, b] = [lum(ink), lum(ground(e))].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    if (ratio < 4.5) bad.push(e.tagName + ' ' + e.className + ' ' + ratio.toFixed(2));
+  }
+  return bad })()"""
+
+
+def axe_script():
+    """axe-core, by npm, kept for the next time. None where npm or its registry can't be reached."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "lifeboat-tests"
+    kept = cache / (AXE.replace("@", "-") + ".js")
+    if kept.exists():
+        return kept.read_text(encoding="utf-8")
+    npm = shutil.which("npm", path=os.environ.get("PATH", "") + ":/usr/local/bin")
+    if npm is None:
+        return None
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run([npm, "pack", AXE, "--silent"], cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, check=False, timeout=60)
+        if done.returncode != 0:
+            return None
+        with tarfile.open(Path(place) / done.stdout.decode().split()[-1]) as archive:
+            text = archive.extractfile("package/axe.min.js").read()
+    cache.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(text)
+    return text.decode()
+
+
+class Shown(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = tempfile.mkdtemp(prefix="lb-page-")
+        cls.addClassCleanup(shutil.rmtree, cls.place, ignore_errors=True)
+        cls.agent = Agent(cls.place, start=False)
+        cls.agent.more = "[schedule]\nbackup = 0 2 * * *\ndrill = 0 4 * * sun\n"
+        cls.agent.configure()
+        cls.agent.history.write(days=80)
+        cls.agent.start()
+        cls.addClassCleanup(cls.agent.stop)
+        cls.address = "http://127.0.0.1:%d/" % cls.agent.port
+        cls.browser = Browser()
+        cls.addClassCleanup(cls.browser.close)
+        # The same page for all tests: opening one takes longer than looking at it.
+        cls.looks = [(cls.browser.open(cls.address, width=width, dark=dark), width, dark)
+                     for width in (360, 1440) for dark in (False, True)]
+
+    def test_page__says_what_status_says(self):
+        said = json.loads(self.agent.lifeboat("status", "--json").stdout)
+        for page, _, _ in self.looks:
+            self.assertEqual(page.evaluate("document.querySelector('h1').textContent"), said["verdict"])
+            body = page.evaluate("document.body.textContent")
+            self.assertIn(said["newest"]["id"], body)
+            self.assertIn(said["proven"]["id"], body)
+            self.assertEqual(page.evaluate("document.querySelectorAll('section[aria-labelledby=backups] tbody tr').length"),
+                             said["backups"])
+            self.assertEqual(page.evaluate("document.querySelectorAll('section[aria-labelledby=drills] details dl').length"),
+                             len(said["drills"]))
+            self.assertEqual(page.evaluate("document.querySelectorAll('svg.calendar g').length"), len(said["days"]))
+            for store in said["stores"]:
+                self.assertIn(store["where"], body)
+            for gap in said["not_backed_up"]:
+                self.assertIn(gap["why"], body)
+            jobs = page.evaluate("[...document.querySelectorAll('section[aria-labelledby=jobs] tbody th')].map(e => e.textContent)")
+            self.assertEqual([j for j in jobs if j in said["agent"]["jobs"]], list(said["agent"]["jobs"]))
+
+    def test_page__fits_and_is_quiet(self):
+        for page, width, dark in self.looks:
+            self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), width)
+            self.assertEqual(page.evaluate("document.scripts.length"), 0)
+            self.assertEqual(page.messages, [])
+            self.assertEqual({r for r in page.requests if not r.startswith("data:")}, {self.address})
+            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            self.assertEqual(ground, "rgb(20, 24, 27)" if dark else "rgb(250, 249, 246)")
+
+    def test_page__text_can_be_read_and_heard(self):
+        for page, _, _ in self.looks:
+            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            self.assertEqual(page.evaluate(CONTRAST), [])
+            self.assertEqual(page.evaluate("document.querySelectorAll('h1').length"), 1)
+            self.assertEqual(page.evaluate("[...document.querySelectorAll('svg[role=img]')].filter(s => !s.ariaLabel).length"), 0)
+            self.assertEqual(page.evaluate("[...document.querySelectorAll('table')].filter(t => !t.querySelector('th[scope=col]')).length"), 0)
+            self.assertEqual(page.evaluate("['header','main','footer'].filter(n => !document.querySelector(n)).length"), 0)
+
+    def test_page__axe_finds_no_violation(self):
+        script = axe_script()
+        if script is None:
+            self.skipTest("npm can't bring " + AXE)
+        for page, _, _ in self.looks:
+            page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+            page.evaluate(script + "; 0")
+            found = page.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3)))")
+            self.assertEqual(found, [])
+
+    def test_page__without_scripts__is_the_same(self):
+        page = self.browser.open("about:blank")
+        page.call("Emulation.setScriptExecutionDisabled", value=True)
+        page.call("Page.navigate", url=self.address)
+        self.browser.wait_event("Page.loadEventFired", page.session)
+        self.assertIn("Safe:", page.evaluate("document.querySelector('h1').textContent"))
+        page.close()
+
+
+if __name__ == "__main__":
+    if not os.path.exists(PROGRAM):
+        raise SystemExit("there is no " + PROGRAM)
+    unittest.main()
