@@ -18,8 +18,8 @@ struct finding {
 	bool all;
 	int64_t now_ms; /* of the store; INT64_MIN: not known */
 	struct lease_marks marks;
-	size_t backups, archives; /* usable ones; orphans */
-	char newest[32];          /* id of the newest usable backup; "" : none */
+	size_t backups, archives; /* whole and unsuspicious ones; orphans */
+	char newest[32];          /* id of the newest of these backups; "": none */
 };
 
 void leftovers_done(struct leftovers *l)
@@ -118,7 +118,8 @@ static int count_backups(struct finding *f, struct err *err)
 	if (catalog_load(f->store, f->stack, &c, err) < 0)
 		return -1;
 	for (size_t i = 0; i < c.count; i++) {
-		if (c.items[i].broken[0] != '\0')
+		/* What an archive may go for is a backup that could stand in for it. */
+		if (c.items[i].broken[0] != '\0' || c.items[i].partial || c.items[i].suspicious)
 			continue;
 		/* Newest first. */
 		if (f->backups++ == 0)

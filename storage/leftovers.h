@@ -9,8 +9,9 @@
  * What may go is older than a day, by the store's own time: a younger one may be an archive that
  * another host is about to commit or to copy. And an archive that may be worth something does not
  * go by itself: one that is newer than every backup, and any while there are more of them than of
- * backups, for so many sidecars are not lost by a kill. `lifeboat adopt` makes a backup of such a
- * one, and `prune --orphans` removes it.
+ * backups, for so many sidecars are not lost by a kill. (A backup of a part and a suspicious one
+ * count for neither.) `lifeboat adopt` makes a backup of such a one, and `prune --orphans` removes
+ * it.
  */
 #ifndef LIFEBOAT_STORAGE_LEFTOVERS_H
 #define LIFEBOAT_STORAGE_LEFTOVERS_H

@@ -130,6 +130,33 @@ static void orphan__newer_than_every_backup__stays_with_its_evidence(void **stat
 	assert_left(false, 2, names, whats, stay);
 }
 
+/* What holds a part, or looks wrong, stands in for nothing. */
+static void orphan__newer_ones_are_partial_or_suspicious__stays(void **state)
+{
+	static const char *const names[] = {SMALL_OBJECT}, *const whats[] = {"whole archive"},
+				 *const stay[] = {"newer than every backup"}, *const go[] = {NULL};
+	static const char *const fields[] = {"partial", "suspicious"};
+	(void)state;
+	struct err err = ERR_INIT;
+	put_backup(OLD);
+	put_backup(NEW);
+	put_archive(SMALL_OBJECT, ID);
+	memory_store_set_time(m, 9 * DAY);
+	assert_left(false, 1, names, whats, go);
+	for (size_t i = 0; i < 2; i++) {
+		struct sidecar s;
+		CLEANUP(json_freep) json_t *j = NULL;
+		CLEANUP(freep) char *was = NULL, *text = NULL;
+		must_be_ok(sidecar_load(store, "hdms-" NEW ".json", &j, &s, &err), err);
+		must_be_ok(json_text(j, false, &was, &err), err);
+		json_object_set_new(j, fields[i], json_true());
+		must_be_ok(json_text(j, false, &text, &err), err);
+		memory_store_set(m, "hdms-" NEW ".json", text, strlen(text));
+		assert_left(false, 1, names, whats, stay);
+		memory_store_set(m, "hdms-" NEW ".json", was, strlen(was));
+	}
+}
+
 static void orphans__more_than_backups__stay(void **state)
 {
 	static const char *const names[] = {"hdms-20261120T020000Z-0009.tar.zst",
@@ -316,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(orphan__of_any_age__goes_after_a_day_of_the_store),
 	    TEST(orphan__newer_than_every_backup__stays_with_its_evidence),
+	    TEST(orphan__newer_ones_are_partial_or_suspicious__stays),
 	    TEST(orphans__more_than_backups__stay),
 	    TEST(orphan__in_use__stays_even_if_all_are_to_go),
 	    TEST(orphan__store_that_can_only_be_read__is_of_unknown_age),
