@@ -144,7 +144,8 @@ void s3_unfinished_done(struct s3_unfinished_list *l);
 /* Multipart uploads that were begun and neither completed nor aborted. */
 int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_list *ret,
 		       struct err *err) MUST_USE;
-/* Versions of one object, the oldest last; encoded for a query. */
+/* Versions of one object, the oldest last; encoded for a query. The newest S3_VERSIONS_MAX. */
+enum { S3_VERSIONS_MAX = 1000 };
 int s3_list_versions(struct s3 *s, const char *name, struct strlist *ret, struct err *err) MUST_USE;
 
 /* What a page of each of these lists has; appended. */

@@ -316,9 +316,9 @@ int s3_list_versions(struct s3 *s, const char *name, struct strlist *ret, struct
 	CLEANUP(http_response_done) struct http_response r = {0};
 	CLEANUP(xml_freep) struct xml *x = NULL;
 	buf_init(&query, QUERY_MAX);
-	/* One page: of what is locked there is one version, and of the rest a few. Those that are
-	 * left are found the next time. */
+	/* One page: of what is locked there is one version, and of the rest a few. */
 	if (put_param(&query, "encoding-type", "url", err) < 0 ||
+	    buf_printf(&query, err, "&max-keys=%d", (int)S3_VERSIONS_MAX) < 0 ||
 	    put_prefix(s, &query, name, err) < 0 || put_param(&query, "versions", "", err) < 0 ||
 	    ask(s, buf_text(&query), "ListVersionsResult", &r, &x, err) < 0)
 		return -1;

@@ -90,14 +90,19 @@ static int remove_one(struct s3 *s, const char *name, const char *version, struc
  * and keep it. The oldest first, so that no older one comes to light. */
 int s3_remove(struct s3 *s, const char *name, struct err *err)
 {
-	CLEANUP(strlist_done) struct strlist versions = {0};
 	if (s->lock_mode == NULL)
 		return remove_one(s, name, NULL, err);
-	if (s3_list_versions(s, name, &versions, err) < 0)
-		return -1;
-	for (size_t i = versions.count; i > 0; i--)
-		if (remove_one(s, name, versions.items[i - 1], err) < 0)
+	bool more = true;
+	/* A server that says "done" and does nothing must not keep us for ever. */
+	for (unsigned page = 0; more && page < 1000; page++) {
+		CLEANUP(strlist_done) struct strlist versions = {0};
+		if (s3_list_versions(s, name, &versions, err) < 0)
 			return -1;
+		for (size_t i = versions.count; i > 0; i--)
+			if (remove_one(s, name, versions.items[i - 1], err) < 0)
+				return -1;
+		more = versions.count >= S3_VERSIONS_MAX;
+	}
 	return 0;
 }
 

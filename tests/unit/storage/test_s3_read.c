@@ -342,7 +342,9 @@ static void remove__with_object_lock__takes_the_oldest_version_first(void **stat
 	must(s3_remove(c.s3, "x", &c.err));
 	s3_case_stop(&c);
 	assert_int_equal(
-	    s3_case_asked(&c, "GET /bucket?encoding-type=url&prefix=pre%2Fx&versions= "), 1);
+	    s3_case_asked(&c,
+			  "GET /bucket?encoding-type=url&max-keys=1000&prefix=pre%2Fx&versions= "),
+	    1);
 	const char *first = strstr(c.fake.heads, "DELETE /bucket/pre/x?versionId=v%2F1 ");
 	const char *second = strstr(c.fake.heads, "DELETE /bucket/pre/x?versionId=v2 ");
 	const char *third = strstr(c.fake.heads, "DELETE /bucket/pre/x?versionId=v3 ");
