@@ -8,6 +8,7 @@ import unittest
 from case import Held, StackCase, fill, small_disk
 from sshd import Sshd
 from stack import tree_state
+from webdav import WebDav
 
 MEBIBYTE = 1 << 20
 
@@ -313,15 +314,24 @@ class Copies(StackCase):
 
     # ---- over a network
 
-    def test_backup__to_sftp_as_well__and_back(self):
-        with Sshd(self.home / "sshd") as sshd:
-            self.configure(sshd.section("far", self.place("far")))
+    def test_backup__to_sftp_and_webdav_as_well__until_they_are_away(self):
+        with Sshd(self.home / "sshd") as sshd, WebDav(self.home / "nginx") as webdav:
+            self.configure(sshd.section("far", self.place("far")), webdav.section("cloud"))
             self.place("far").mkdir()
-            self.assertEqual(self.backup()["copies"][0]["outcome"], "copied")
+            self.assertEqual([c["outcome"] for c in self.backup()["copies"]], ["copied", "copied"])
             self.assert_same("local", "far")
             self.assertIn("store 'far': sftp://", self.stack.lifeboat("check", expect=0).out)
-        result = self.stack.lifeboat("backup", env={"LIFEBOAT_STORE_FAR_RETRIES": "1", "LIFEBOAT_STORE_FAR_TIMEOUT": "2s"})
-        self.assert_failed(result, 1, "is safe in store 'local', but: store 'far': ", "Couldn't connect to server")
+            for path in self.place("local").glob("hdms-*"):
+                path.unlink()
+            self.copy("--from", "cloud")
+            self.assert_same("far", "local")
+        away = {"LIFEBOAT_STORE_%s_%s" % (s, k): v for s in ("FAR", "CLOUD")
+                for k, v in (("RETRIES", "1"), ("TIMEOUT", "2s"))}
+        result = self.stack.lifeboat("backup", env=away)
+        self.assert_failed(result, 1, "is safe in store 'local', but: 2 copies failed; the first: store 'far': ",
+                           "Couldn't connect to server")
+        self.assertEqual(result.out.count("failed: copy of "), 2, str(result))
+        self.assertEqual(self.stack.lifeboat("copy", env=away).code, 69)
         self.assertEqual(len(self.ids("local")), 2)
 
 
