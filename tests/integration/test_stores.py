@@ -51,17 +51,47 @@ class RemoteCase:
         self.stack.lifeboat("prune", expect=0)
         self.assertEqual([n for n in self.files() if n.endswith(".part")], [])
 
+    def test_backup__cancelled__leaves_nothing(self):
+        before = self.stack.lifeboat("list", "--json", expect=0).json["backups"]
+        held = Held(self.stack, "archive-close", ("backup",))
+        held.wait(60)
+        held.process.send_signal(signal.SIGTERM)
+        held.resume()
+        _, said = held.process.communicate(timeout=60)
+        self.assertNotEqual(held.process.returncode, 0)
+        self.assertIn("cancelled by SIGTERM", said.decode())
+        after = self.stack.lifeboat("list", "--json", expect=0).json["backups"]
+        self.assertEqual([b["id"] for b in after], [b["id"] for b in before])
+        self.assertEqual([n for n in self.files() if n.endswith(".part")], [])
+
     def test_proxy__named__is_the_way(self):
         with ConnectProxy() as proxy:
             self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_PROXY": proxy.url, "NO_PROXY": "", "no_proxy": ""},
                                 expect=0)
             self.assertIn("CONNECT 127.0.0.1:%d" % self.server.port, proxy.asked)
 
+    def test_server__silent__ends_at_the_deadline(self):
+        os.kill(self.server.process.pid, signal.SIGSTOP)
+        # nginx answers in a process of its own.
+        workers = run(["pgrep", "-P", self.server.process.pid], check=False).stdout.split()
+        try:
+            for pid in workers:
+                os.kill(int(pid), signal.SIGSTOP)
+            result = self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_TIMEOUT": "1s",
+                                                      "LIFEBOAT_STORE_FAR_RETRIES": "1"})
+            self.assert_failed(result, self.SILENCE[0], "store 'far': gave up after 2 tries: ", self.SILENCE[1])
+        finally:
+            for pid in [self.server.process.pid] + workers:
+                os.kill(int(pid), signal.SIGCONT)
+        self.stack.lifeboat("list", expect=0)
+
     def files(self):
         return sorted(p.name for p in self.place().iterdir())
 
 
 class Sftp(RemoteCase, StackCase):
+    SILENCE = (1, "nothing for 1000 ms")
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -112,6 +142,8 @@ class Sftp(RemoteCase, StackCase):
 
 
 class Dav(RemoteCase, StackCase):
+    SILENCE = (69, "SSL connection timeout")
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
