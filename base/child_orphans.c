@@ -1,9 +1,17 @@
 /* Which processes are children that we started, and which ones came to us when their parent died.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 #include "base/child_impl.h"
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -63,5 +71,63 @@ void child_reap_orphans(void)
 			break;
 		waitpid(who.si_pid, NULL, WNOHANG);
 	}
+	child_list_unlock();
+}
+
+/* ---- those that still run ---- */
+
+/* Fields of /proc/PID/stat (proc(5)), counted from 1. */
+enum { STAT_PPID = 4, STAT_START = 22, STAT_BYTES = 1024, KILL_ROUNDS = 100 };
+
+/* A number of /proc/PID/stat; -1 when there is no such process. */
+static long long stat_field(pid_t pid, int field)
+{
+	char path[64], text[STAT_BYTES];
+	snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	/* The second field is a name in parentheses, with anything in it. */
+	char *at = strrchr(text, ')');
+	for (int i = 2; at != NULL && i < field; i++)
+		at = strchr(at + 1, ' ');
+	return at != NULL ? strtoll(at, NULL, 10) : -1;
+}
+
+long long child_birth(pid_t pid)
+{
+	return stat_field(pid, STAT_START);
+}
+
+/* Kills those that are there now; how many. */
+static int kill_round(long long since)
+{
+	int killed = 0;
+	DIR *all = opendir("/proc");
+	for (const struct dirent *e; all != NULL && (e = readdir(all)) != NULL;) {
+		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
+		if (pid <= 0 || stat_field(pid, STAT_PPID) != getpid() || is_ours(pid) ||
+		    stat_field(pid, STAT_START) < since)
+			continue;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, WNOHANG);
+		killed++;
+	}
+	if (all != NULL)
+		closedir(all);
+	return killed;
+}
+
+void child_kill_orphans(long long since)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	if (since < 0)
+		return;
+	child_list_lock();
+	/* The children of one that is killed come to us in their turn. */
+	for (int round = 0; round < KILL_ROUNDS && kill_round(since) > 0; round++)
+		nanosleep(&moment, NULL);
 	child_list_unlock();
 }

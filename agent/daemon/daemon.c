@@ -337,6 +337,14 @@ static int resume(struct daemon *d, struct err *err)
 	return 0;
 }
 
+static void warn_of_silence(const struct daemon *d)
+{
+	for (enum job_kind k = 0; k < JOB_KINDS; k++)
+		if (d->agenda.rules[k].scheduled)
+			return;
+	log_line(LOG_WARN, "%s schedules nothing: no job runs by itself", d->config->path);
+}
+
 int daemon_run(const struct config *c, struct err *err)
 {
 	CLEANUP(daemon_done)
@@ -347,6 +355,7 @@ int daemon_run(const struct config *c, struct err *err)
 		return -1;
 	log_line(LOG_INFO, "lifeboat " LIFEBOAT_VERSION " runs for stack '%s', process %ld",
 		 d.config->stack.name, (long)getpid());
+	warn_of_silence(&d);
 	daemon_publish(&d);
 	for (size_t i = 0; daemon_parts[i] != NULL && i < DAEMON_PARTS_MAX; i++)
 		start_part(&d, i);

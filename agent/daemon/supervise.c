@@ -15,6 +15,7 @@ struct supervised {
 	enum job_kind kind;
 	struct child *child;
 	pid_t pid;
+	long long birth;
 	int64_t deadline_ms, stop_ms;
 	struct deadline due; /* of what comes next: TERM, then KILL */
 	bool termed, killed, timed_out, cancelled;
@@ -63,6 +64,7 @@ int supervise_start(const struct supervise_opts *o, struct supervised **ret, str
 	if (child_start(&opts, &s->child, err) < 0)
 		return -1;
 	s->pid = child_pid(s->child);
+	s->birth = child_birth(s->pid);
 	*ret = s;
 	s = NULL;
 	return 0;
@@ -157,6 +159,9 @@ bool supervise_step(struct supervised *s)
 	kill_group(s);
 	read_output(s);
 	s->ended = !child_running(s->child);
+	/* What it would have ended itself, in groups of its own. */
+	if (s->ended && WIFSIGNALED(child_status(s->child)))
+		child_kill_orphans(s->birth);
 	return s->ended;
 }
 

@@ -60,6 +60,7 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
 
     def test_second_daemon_is_refused(self):
         with self.daemon("") as d:
+            d.wait_log("agent.conf schedules nothing: no job runs by itself")
             second = self.stack.lifeboat("run", expect=75)
             self.assertIn("lifeboat run is already there for stack 'hdms': pid %d since " % d.process.pid, second.err)
             d.stop()
@@ -137,6 +138,35 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_ERROR" > outcome""", env={"LI
             self.assertEqual(d.state()["jobs"]["backup"]["failures"], 0)
             d.stop()
         self.assertEqual(len(self.backups()), 1)
+
+    def test_killed_job_takes_its_grandchildren_along_and_nothing_else(self):
+        with self.daemon("""[schedule]
+retries = 0
+[hook]
+before_backup = test -e first || { touch first; sleep 301 & exit 0; }; (sleep 302 & sleep 303; true); true""") as d:
+            d.signal(signal.SIGUSR1)
+            wait_for("the first hook", (self.stack.folder / "first").exists)
+            self.assertEqual(d.ended(1)["outcome"], "success")
+            left = self.sleepers(d)
+            self.assertEqual(len(left), 1, "what a hook leaves in the background stays")
+            time.sleep(0.05)
+            d.signal(signal.SIGUSR1)
+            wait_for("two more", lambda: len(self.sleepers(d)) == 3)
+            os.kill(d.running()["pid"], signal.SIGKILL)
+            self.assertEqual(d.ended(2)["outcome"], "crashed")
+            self.assertEqual(self.sleepers(d), left)
+            d.stop()
+
+    def sleepers(self, d):
+        found = []
+        for pid in self.stack.agent_processes():
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as f:
+                    if f.read().startswith(b"sleep"):
+                        found.append(pid)
+            except OSError:
+                pass
+        return found
 
     def test_failing_before_stops_the_job_and_after_runs_by_hand_too(self):
         self.configure("[hook]\nbefore_backup = echo not now >&2; exit 3\nafter_backup = echo $$LIFEBOAT_OUTCOME > outcome")

@@ -598,6 +598,69 @@ static void start__beside_threads_that_allocate__never_hangs(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+/* In a process of its own: who adopts orphans does so for good. */
+static int adopt_and_kill(void)
+{
+	struct err err = ERR_INIT;
+	struct child *stays = NULL, *dies = NULL;
+	char byte;
+	size_t n;
+	struct child_opts o = {.argv = SH("exec sleep 300"), .pipe_stdout = true};
+	if (child_adopt_orphans(&err) < 0 || child_start(&o, &stays, &err) < 0)
+		return 1;
+	/* Orphans with groups of their own, two deep, one that has ended, and a name that tries to
+	 * look like the fields behind it. */
+	o.argv = SH(
+	    "exec 2>/dev/null; ln -sf /bin/sleep '/tmp/lb-) S 1 1'; (setsid '/tmp/lb-) S 1 1' 301 &"
+	    " setsid sh -c 'sleep 302; true' & true) & sleep 0.1; echo; exec sleep 303");
+	if (child_start(&o, &dies, &err) < 0 ||
+	    child_read(dies, &byte, 1, &n, deadline_in(LONG_MS), &err) < 0)
+		return 2;
+	long long birth = child_birth(child_pid(dies));
+	if (birth < 0)
+		return 3;
+	child_signal(dies, SIGKILL);
+	while (child_running(dies))
+		continue;
+	unlink("/tmp/lb-) S 1 1");
+	child_kill_orphans(birth);
+	child_free(dies);
+	/* The one that was started stays, also where it has ended and nobody has asked yet. */
+	if (!child_running(stays))
+		return 4;
+	child_signal(stays, SIGKILL);
+	siginfo_t who;
+	waitid(P_PID, (id_t)child_pid(stays), &who, WEXITED | WNOWAIT);
+	child_reap_orphans();
+	if (child_wait(stays, deadline_in(LONG_MS), &err) == 0 ||
+	    strcmp(err.msg, "'sh' was killed by SIGKILL") != 0)
+		return 5;
+	child_free(stays);
+	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD ? 0 : 6;
+}
+
+static void orphans__of_one_that_was_killed__are_killed_and_reaped(void **state)
+{
+	(void)state;
+	assert_in_process(adopt_and_kill);
+}
+
+static void start__program_under_another_name__is_run(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct buf out;
+	buf_init(&out, 100);
+	struct child_opts o = {.argv = (const char *const[]){"anyone", "-c", "echo $0", "me", NULL},
+			       .program = "/bin/sh"};
+	assert_int_equal(run(&o, &out, &err), 0);
+	assert_string_equal(buf_text(&out), "me\n");
+	buf_done(&out);
+	o.argv = (const char *const[]){"anyone", "-c", "exit 4", NULL};
+	assert_int_equal(run(&o, NULL, &err), -1);
+	assert_string_equal(err.msg, "'anyone' exited with status 4");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -605,6 +668,8 @@ int main(void)
 	    cmocka_unit_test(run__output_but_failure__is_a_failure_and_leaves_the_buffer),
 	    cmocka_unit_test(run__output_up_to_the_maximum__fits_and_one_more_does_not),
 	    cmocka_unit_test(stderr__much_of_it__its_end_is_kept),
+	    cmocka_unit_test(orphans__of_one_that_was_killed__are_killed_and_reaped),
+	    cmocka_unit_test(start__program_under_another_name__is_run),
 	    cmocka_unit_test(start__no_such_program__is_absent),
 	    cmocka_unit_test(env__set_unset_and_override__reach_the_child),
 	    cmocka_unit_test(env__another_path__is_where_the_program_is_searched),
