@@ -9,7 +9,7 @@
 enum {
 	WIDTH = 340,
 	HEIGHT = 170,
-	LEFT = 56,
+	LEFT = 64,
 	RIGHT = 12,
 	TOP = 18,
 	BOTTOM = 24,
@@ -100,7 +100,7 @@ static void put_line(struct html *h, enum page_unit unit, const struct scale *s,
 	}
 }
 
-/* "12 values: the lowest 1.1 MiB, the highest 1.3 MiB, the newest 1.2 MiB" */
+/* "Newest 1.2 MiB; between 1.1 MiB and 1.3 MiB" */
 static void put_words(struct html *h, enum page_unit unit, const struct page_point *points,
 		      size_t count)
 {
@@ -113,9 +113,9 @@ static void put_words(struct html *h, enum page_unit unit, const struct page_poi
 	if (count == 1)
 		html_textf(h, "One value: %s", value_text(unit, least, low));
 	else
-		html_textf(h, "Newest %s, lowest %s, highest %s of %zu",
+		html_textf(h, "Newest %s; between %s and %s",
 			   value_text(unit, points[count - 1].value, newest),
-			   value_text(unit, least, low), value_text(unit, most, high), count);
+			   value_text(unit, least, low), value_text(unit, most, high));
 }
 
 void page_plot(struct html *h, const char *title, enum page_unit unit,

@@ -1,0 +1,87 @@
+"""Metrics, alert rules and the dashboard, as Prometheus' own tool sees them."""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from agent import Agent
+from stack import TOP
+
+RULES = TOP / "packaging" / "prometheus"
+
+
+def promtool(*args, text=None):
+    done = subprocess.run(["promtool", *map(str, args)], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    return done.returncode, done.stdout.decode()
+
+
+class Metrics(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = Path(tempfile.mkdtemp(prefix="lb-metrics-"))
+        cls.addClassCleanup(shutil.rmtree, cls.place, ignore_errors=True)
+        cls.agent = Agent(cls.place, start=False)
+        cls.ids = cls.agent.history.write(days=20)
+        cls.file = cls.place / "lifeboat.prom"
+
+    def written(self):
+        done = self.agent.lifeboat("status", "--metrics", str(self.file), "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.file.read_text(), json.loads(done.stdout)
+
+    def test_textfile__passes_promtool_and_says_what_json_says(self):
+        text, said = self.written()
+        self.assertEqual(promtool("check", "metrics", text=text.encode()), (0, ""))
+        samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+        def sample(name, labels=""):
+            return float(samples['lifeboat_%s{stack="hdms"%s}' % (name, labels)])
+        self.assertEqual(sample("backup_rows"), said["newest"]["rows"])
+        self.assertEqual(sample("backup_keys"), said["newest"]["keys"])
+        self.assertEqual(sample("backup_size_bytes"), said["newest"]["bytes"])
+        self.assertEqual(sample("backup_duration_seconds"), said["newest"]["duration_ms"] / 1000)
+        self.assertEqual(sample("drill_restore_seconds"), said["drills"][0]["restore_ms"] / 1000)
+        self.assertAlmostEqual(sample("backup_age_seconds"), said["newest"]["age_ms"] / 1000, delta=1)
+        self.assertEqual(sample("status_level", ',level="safe"'), 1)
+        self.assertEqual(sample("backups"), len(self.ids))
+        self.assertEqual(len(samples), len([l for l in text.splitlines() if not l.startswith("#")]), "a sample comes twice")
+        self.assertEqual(self.file.stat().st_mode & 0o777, 0o644)
+
+    def test_file__that_can_not_be_written__is_an_error_that_names_it(self):
+        done = self.agent.lifeboat("status", "--metrics", str(self.place / "nowhere" / "x.prom"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nowhere/x.prom", done.stderr.decode())
+        done = self.agent.lifeboat("status", "--quiet", "--metrics", "/dev/stdout")
+        self.assertIn(b"# TYPE lifeboat_build_info gauge", done.stdout)
+
+    def test_rules__are_right_and_fire_when_they_should(self):
+        status, said = promtool("check", "rules", RULES / "lifeboat.rules.yml")
+        self.assertEqual(status, 0, said)
+        status, said = promtool("test", "rules", RULES / "lifeboat.rules.test.yml")
+        self.assertEqual(status, 0, said)
+        # A rule that the tests never name is a rule that nobody has seen fire.
+        alerts = set(re.findall(r"alert: (\w+)", (RULES / "lifeboat.rules.yml").read_text()))
+        tested = (RULES / "lifeboat.rules.test.yml").read_text()
+        self.assertEqual([a for a in alerts if "alertname: %s\n        exp_alerts:\n" % a not in tested], [])
+
+    def test_rules_and_dashboard__speak_of_metrics_that_there_are(self):
+        agent = Agent(self.place / "scheduled", more="[schedule]\nbackup = 0 2 * * *\n")
+        self.addCleanup(agent.stop)
+        agent.history.drill(agent.history.backup(agent.history.now), agent.history.now)
+        there = set(re.findall(r"# TYPE (lifeboat_\w+)", agent.get("/metrics")[2]))
+        dashboard = (TOP / "packaging" / "grafana" / "lifeboat.json").read_text()
+        json.loads(dashboard)
+        docs = (TOP / "docs" / "monitoring.md").read_text()
+        for text in ((RULES / "lifeboat.rules.yml").read_text(), dashboard, docs):
+            named = set(re.findall(r"lifeboat_[a-z_]+\b", text)) - {"lifeboat_"}
+            self.assertEqual(named - there, set())
+        self.assertEqual(there - set(re.findall(r"lifeboat_[a-z_]+\b", docs)), set(), "docs/monitoring.md lacks them")
+
+
+if __name__ == "__main__":
+    unittest.main()
