@@ -56,11 +56,16 @@ static const char *proxy_for(const struct store_opts *opts)
 	return named != NULL ? named : "";
 }
 
+static pthread_once_t begun = PTHREAD_ONCE_INIT;
+
+/* Never ended: it would end for libcurl too. */
+static void begin_libssh2(void)
+{
+	libssh2_init(0);
+}
+
 int sftp_site_open(const struct store_opts *opts, struct sftp_site **ret, struct err *err)
 {
-	/* Counted by libssh2. */
-	if (libssh2_init(0) != 0)
-		return err_nomem(err, "libssh2");
 	CLEANUP(sftp_site_freep) struct sftp_site *s = mem_zalloc(sizeof *s, "a store", err);
 	if (s == NULL)
 		return -1;
@@ -72,6 +77,8 @@ int sftp_site_open(const struct store_opts *opts, struct sftp_site **ret, struct
 	    str_printf(&s->server, err, "'%s' port %u", s->at.host, (unsigned)s->at.port) < 0 ||
 	    http_open(&net, &s->net, err) < 0)
 		return -1;
+	/* libcurl has begun with it, under a lock. */
+	pthread_once(&begun, begin_libssh2);
 	if (opts->key_file != NULL && str_dup(opts->key_file, &s->key_file, err) < 0)
 		return -1;
 	if (opts->key_passphrase != NULL &&
