@@ -134,6 +134,7 @@ bool web_address_host_is_plain(const char *host)
 		return false;
 	memcpy(name, from, len);
 	name[len] = '\0';
-	return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, &v4) == 1 ||
-	       (host[0] == '[' && inet_pton(AF_INET6, name, &v6) == 1);
+	if (host[0] == '[')
+		return inet_pton(AF_INET6, name, &v6) == 1;
+	return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, &v4) == 1;
 }
