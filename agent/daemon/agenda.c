@@ -167,6 +167,8 @@ void agenda_reschedule(struct agenda *a, enum job_kind kind, int64_t now_ms)
 	e->handled_ms = now_ms - a->opts.delay_ms;
 	e->due_ms = 0;
 	e->overdue_since_ms = 0;
+	if (!a->rules[kind].scheduled)
+		e->retry_ms = 0;
 }
 
 bool agenda_request(struct agenda *a, enum job_kind kind, int64_t now_ms)

@@ -287,6 +287,16 @@ static void reschedule__another_time__owes_nothing_of_the_past(void **state)
 	agenda_reschedule(&d.a, JOB_BACKUP, d.now);
 	assert_int_equal(look(&d, "2026-01-01 12:00"), JOB_KINDS);
 	assert_time(d.look.wake_ms, "2026-01-02 11:00");
+	/* A failure is tried again by the new schedule too, but not without one. */
+	look(&d, "2026-01-02 11:00");
+	run(&d, JOB_BACKUP, 0, JOB_FAILED);
+	schedule(&d, JOB_BACKUP, "0 12 * * *");
+	agenda_reschedule(&d.a, JOB_BACKUP, d.now);
+	assert_true(d.a.entries[JOB_BACKUP].retry_ms != 0);
+	d.a.rules[JOB_BACKUP].scheduled = false;
+	agenda_reschedule(&d.a, JOB_BACKUP, d.now);
+	assert_int_equal(look(&d, "2026-01-03 12:00"), JOB_KINDS);
+	assert_int_equal(d.look.wake_ms, AGENDA_NEVER);
 	done(&d);
 }
 
