@@ -209,6 +209,25 @@ static int sweep_locks(struct engine_local *e, const char *folder, struct err *e
 	return rc;
 }
 
+/* Marks that were being written by somebody who was killed. */
+static int sweep_parts(const char *folder, struct err *err)
+{
+	struct strlist files = {0};
+	struct err why = ERR_INIT;
+	if (dir_list(folder, &files, &why) < 0)
+		return 0; /* sweep_folder has said why */
+	int rc = 0;
+	for (size_t i = 0; i < files.count && rc == 0; i++) {
+		CLEANUP(freep) char *path = NULL;
+		bool removed;
+		rc = str_printf(&path, err, "%s/%s", folder, files.items[i]);
+		if (rc == 0 && cut_suffix(files.items[i], ".json" FILE_PART_SUFFIX))
+			rc = file_remove_leftover(path, &removed, err);
+	}
+	strlist_done(&files);
+	return rc;
+}
+
 int local_sweep(struct engine *base, bool dry_run, struct strlist *ret, struct err *err)
 {
 	struct engine_local *e = (struct engine_local *)base;
@@ -221,5 +240,9 @@ int local_sweep(struct engine *base, bool dry_run, struct strlist *ret, struct e
 	if (sweep_folder(e, work, sweep_work, dry_run, ret, err) < 0 ||
 	    sweep_folder(e, marks, sweep_volume, dry_run, ret, err) < 0)
 		return err_wrap(err, "sweep");
-	return dry_run ? 0 : sweep_locks(e, work, err);
+	if (dry_run)
+		return 0;
+	return sweep_parts(work, err) < 0 || sweep_parts(marks, err) < 0
+		   ? -1
+		   : sweep_locks(e, work, err);
 }

@@ -231,6 +231,9 @@ static void make_three(const char *dir)
 	OK(engine_volume_create(e, "half", &(struct volume_spec){0}, &why));
 	OK(engine_volume_create(e, "whole", &(struct volume_spec){0}, &why));
 	OK(engine_volume_finish(e, "whole", &why));
+	/* And in the middle of writing a mark. */
+	struct file_new *mark;
+	OK(file_new_open(scratch_path(dir, "volumes/.lifeboat/next.json"), 0600, &mark, &why));
 }
 
 static void sweep__after_a_kill__removes_all_but_the_finished_restore(void **state)
@@ -241,7 +244,9 @@ static void sweep__after_a_kill__removes_all_but_the_finished_restore(void **sta
 	struct strlist would = {0}, did = {0};
 	OK(engine_sweep(e, true, &would, &why));
 	assert_true(scratch_has(*state, "volumes/drill_pg"));
+	assert_true(scratch_has(*state, "volumes/.lifeboat/next.json.part"));
 	OK(engine_sweep(e, false, &did, &why));
+	assert_false(scratch_has(*state, "volumes/.lifeboat/next.json.part"));
 	assert_int_equal(did.count, 3);
 	for (size_t i = 0; i < 3; i++)
 		assert_string_equal(did.items[i], would.items[i]);
