@@ -243,8 +243,14 @@ int job_find(struct job *j, const char *which, const struct backup **ret, struct
 	const struct backup *b;
 	if (catalog_find(&j->catalog, which != NULL ? which : "latest", &b, err) < 0)
 		return -1;
-	if (b->broken[0] != '\0')
-		return err_set(err, ERR_CORRUPT, "backup '%s': %s", b->id, b->broken);
+	if (b->broken[0] != '\0') {
+		err_set(err, ERR_CORRUPT, "backup '%s' in store '%s': %s", b->id,
+			store_name(j->store), b->broken);
+		return err_hint(err,
+				"`lifeboat verify %s` tells more, `lifeboat list` shows other "
+				"backups.",
+				b->id);
+	}
 	*ret = b;
 	return 0;
 }

@@ -291,6 +291,7 @@ class Tables(StackCase):
         result = self.stack.lifeboat("verify", self.backup["id"])
         self.assert_failed(result, 1, "backup '%s' in store 'local': " % self.backup["id"], "bytes instead of",
                            "has no manifest: it ends, or is damaged, after ", "zstd -dc FILE | tar -xf -")
+        self.assert_failed(self.restore(self.backup["id"]), 1, "in store 'local': its archive has ", "lifeboat verify")
 
 
 if __name__ == "__main__":
