@@ -130,5 +130,32 @@ keep = last 2
             self.stack.write_conf(text)
 
 
+class Session(StackCase):
+    STACK = {"components": ()}
+
+    def test_session_token__of_a_role__is_signed(self):
+        ceph = self.enterContext(Ceph(sts=True))
+        ceph.bucket("backups")
+        (self.stack.volumes / "media").mkdir()
+        (self.stack.volumes / "media" / "noise").write_bytes(os.urandom(20 * MIB))
+        self.stack.write_conf("""[stack]
+name = hdms
+engine = local
+volumes_dir = %s
+[volume media]
+[store far]
+url = s3://backups/hdms
+endpoint = %s
+access_key = %s
+secret_key = %s
+session_token = %s
+""" % (self.stack.volumes, ceph.url, *ceph.session()))
+        self.stack.lifeboat("backup", expect=0)
+        self.stack.lifeboat("verify", expect=0)
+        result = self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_SESSION_TOKEN": "swordfish"})
+        self.assert_failed(result, 1, "store 'far': bucket 'backups': the store answered 40")
+        self.assertNotIn("swordfish", result.out + result.err)
+
+
 if __name__ == "__main__":
     unittest.main()

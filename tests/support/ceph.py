@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import http.client
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -62,7 +63,7 @@ def root(suite, packages=None):
     return target
 
 
-def command(suite, osds, store, port, folder):
+def command(suite, osds, store, port, folder, sts=False):
     """What starts it: as process 1 of its own, which takes all others with it."""
     if os.geteuid() != 0:
         raise Failed("a Ceph of our own needs root, for its root file system and mounts")
@@ -78,15 +79,16 @@ def command(suite, osds, store, port, folder):
     script = "set -e; mount --make-rprivate /; %s; cp '%s' '%s/tmp/ceph.sh'; exec chroot '%s' bash /tmp/ceph.sh" % (
         "; ".join(mounts), HERE / "ceph.sh", top, top)
     env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "OSDS": str(osds), "STORE": store,
-           "MGR": "1" if osds > 1 else "0", "PORT": str(port), "MON_PORT": str(free_port())}
+           "MGR": "1" if osds > 1 else "0", "PORT": str(port), "MON_PORT": str(free_port()),
+           "STS": "1" if sts else ""}
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", script], env
 
 
 class Ceph:
     access_key, secret_key = "AKone", "SKone"
 
-    def __init__(self, suite="trixie", osds=1, store="memstore"):
-        self.suite, self.osds, self.store = suite, osds, store
+    def __init__(self, suite="trixie", osds=1, store="memstore", sts=False):
+        self.suite, self.osds, self.store, self.sts = suite, osds, store, sts
         self.process = self.folder = None
         self.port = free_port()
         self.url = "http://127.0.0.1:%d" % self.port
@@ -94,7 +96,7 @@ class Ceph:
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="lb-ceph-")
         try:
-            argv, env = command(self.suite, self.osds, self.store, self.port, self.folder)
+            argv, env = command(self.suite, self.osds, self.store, self.port, self.folder, self.sts)
             with open(Path(self.folder) / "log", "wb") as log:
                 self.process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                                 stderr=log, start_new_session=True)
@@ -155,6 +157,22 @@ class Ceph:
         if status != 200:
             raise Failed("bucket '%s': %d %s" % (name, status, body.decode(errors="replace")))
         return "s3://" + name
+
+    def session(self):
+        """Temporary keys: (access key, secret key, session token). Needs sts=True."""
+        trust = ('{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam:::user/one"]},'
+                 '"Action":["sts:AssumeRole"]}]}')
+        rights = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::*"}]}'
+        self.run("radosgw-admin caps add --uid=one --caps='roles=*' && radosgw-admin role create --role-name=r "
+                 "--assume-role-policy-doc='%s' && radosgw-admin role-policy put --role-name=r --policy-name=p "
+                 "--policy-doc='%s'" % (trust, rights))
+        form = b"Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A%3Arole%2Fr&RoleSessionName=sess&Version=2011-06-15"
+        status, _, body = self.s3("POST", "/", form, {"content-type": "application/x-www-form-urlencoded"})
+        found = [re.search("<%s>(.*?)</" % name, body.decode())
+                 for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+        if status != 200 or None in found:
+            raise Failed("AssumeRole: %d %s" % (status, body.decode()))
+        return [one.group(1) for one in found]
 
     def s3(self, method, target, body=b"", headers=None):
         return request(self.url, self.access_key, self.secret_key, method, target, body, headers)

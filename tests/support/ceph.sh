@@ -2,7 +2,7 @@
 # A Ceph with a RADOS Gateway on 127.0.0.1, inside of the root that tests/support/ceph.py has made, as
 # process 1 of its own. It takes commands from stdin, one to a line, and says "DONE status" after each.
 # When stdin ends, so does everything.
-# Its settings: OSDS STORE MGR PORT MON_PORT
+# Its settings: OSDS STORE MGR PORT MON_PORT STS (not empty: session tokens)
 set -eu
 d=/var/lib/ceph/mini
 fsid=$(cat /proc/sys/kernel/random/uuid)
@@ -53,6 +53,8 @@ rgw_dns_name = localhost
 rgw_enable_usage_log = false
 rgw_bucket_quota_ttl = 0
 rgw_gc_obj_min_wait = 5
+${STS:+rgw_s3_auth_use_sts = true}
+${STS:+rgw_sts_key = abcdefghijklmnop}
 rgw_user_quota_bucket_sync_interval = 1
 CONF
 cap() {
