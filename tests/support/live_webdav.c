@@ -133,6 +133,7 @@ static void configure_apache(const struct live_webdav *l)
 	live_webdav_own(temp_dir_in(&l->dir, "locks"));
 }
 
+/* In one process, which dies with the test. */
 static void configure_nginx(const struct live_webdav *l)
 {
 	struct err err = ERR_INIT;
@@ -149,16 +150,15 @@ static void configure_nginx(const struct live_webdav *l)
 	if (buf_printf(
 		&b, &err,
 		"load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so;\ndaemon off;\n"
-		"%sworker_processes 1;\nerror_log %s/log;\npid %s/pid;\n"
+		"master_process off;\nerror_log %s/log;\npid %s/pid;\n"
 		"events { worker_connections 64; }\nhttp {\naccess_log off;\n"
 		"client_body_temp_path %s/body; proxy_temp_path %s/p; fastcgi_temp_path %s/f;\n"
 		"uwsgi_temp_path %s/u; scgi_temp_path %s/s;\nclient_max_body_size 0;\n"
 		"server { listen 127.0.0.1:%u%s; %s\nlocation /dav/ { alias %s/; %s\n"
 		"dav_methods PUT DELETE MKCOL COPY MOVE; dav_ext_methods PROPFIND OPTIONS;\n"
 		"dav_access user:rw; %s }\n}\n}\n",
-		geteuid() == 0 ? "user root;\n" : "", dir, dir, dir, dir, dir, dir, dir,
-		(unsigned)l->port, l->opts.tls ? " ssl" : "", tls, l->folder, auth,
-		l->opts.more != NULL ? l->opts.more : "") < 0)
+		dir, dir, dir, dir, dir, dir, dir, (unsigned)l->port, l->opts.tls ? " ssl" : "",
+		tls, l->folder, auth, l->opts.more != NULL ? l->opts.more : "") < 0)
 		give_up("configuration", err.msg);
 	write_config(l, buf_text(&b));
 	buf_done(&b);

@@ -1,11 +1,10 @@
-"""A real nginx with WebDAV for tests, on a free loopback port: TLS by a certificate of its own, one user.
+"""A real nginx with WebDAV for tests, one process on a free loopback port: TLS by a certificate of its own, one user.
 
     with WebDav(folder) as server:       server.section("far"), server.place
 """
 
 import base64
 import hashlib
-import os
 import socket
 import subprocess
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from stack import Failed, free_port, run, wait_for
 
 CONFIGURATION = """load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so;
-daemon off; %(user)s worker_processes 1; error_log %(folder)s/nginx.log; pid %(folder)s/nginx.pid;
+daemon off; master_process off; error_log %(folder)s/nginx.log; pid %(folder)s/nginx.pid;
 events { worker_connections 64; }
 http { access_log off; client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/p;
   fastcgi_temp_path %(folder)s/f; uwsgi_temp_path %(folder)s/u; scgi_temp_path %(folder)s/s; client_max_body_size 0;
@@ -41,8 +40,7 @@ class WebDav:
              "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.folder / "key.pem",
              "-out", self.folder / "cert.pem"])
         (self.folder / "nginx.conf").write_text(CONFIGURATION % {
-            "folder": self.folder, "place": self.place, "port": self.port,
-            "user": "user root;" if os.geteuid() == 0 else ""})
+            "folder": self.folder, "place": self.place, "port": self.port})
         self.start()
         return self
 
