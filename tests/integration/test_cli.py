@@ -32,7 +32,13 @@ class CommandLine(StackCase):
         self.json_of("verify", "--all")
         self.json_of("restore", "--dry-run")
         self.json_of("drill")
-        self.json_of("status")
+        self.assertIn(self.json_of("status")["level"], ("safe", "attention"))
+        for command, words in (("show", ("public.tickets", "2,500", "audit.entries", "REDIS", "proven")),
+                               ("status", (first["id"], "a &quot;label&quot; \u2603", "restored in"))):
+            page = self.stack.folder / (command + ".html")
+            self.stack.lifeboat(command, "--html", page)
+            for word in words:
+                self.assertIn(word.lower(), page.read_text().lower())
         self.json_of("prune", "--dry-run")
         self.json_of("version")
 
