@@ -34,7 +34,7 @@ struct memory_store {
 	size_t chop;
 	unsigned slow_ms;
 	atomic_uint fail_write, fail_read; /* calls until one fails, plus one; 0: never */
-	unsigned slow_get_ms;
+	unsigned slow_get_ms, gather;
 	atomic_uint gets, open_gets, gets_at_once, open_puts;
 	_Atomic uint64_t got, last_offset;
 	atomic_uint until_write, until_read; /* calls of what follows; as above */
@@ -185,6 +185,11 @@ unsigned memory_store_gets(const struct memory_store *m)
 void memory_store_slow_gets(struct memory_store *m, unsigned ms)
 {
 	m->slow_get_ms = ms;
+}
+
+void memory_store_gather_gets(struct memory_store *m, unsigned count)
+{
+	m->gather = count;
 }
 
 uint64_t memory_store_got(const struct memory_store *m)
@@ -356,6 +361,10 @@ static void begin_get(struct memory_store *m, uint64_t offset)
 	atomic_store(&m->last_offset, offset);
 	while (open > most && !atomic_compare_exchange_weak(&m->gets_at_once, &most, open))
 		;
+	for (int i = 0; atomic_load(&m->gets_at_once) < m->gather && i < 10000; i++) {
+		struct timespec t = {.tv_nsec = 1000000L};
+		nanosleep(&t, NULL);
+	}
 	if (m->slow_get_ms > 0) {
 		struct timespec t = {.tv_sec = m->slow_get_ms / 1000,
 				     .tv_nsec = m->slow_get_ms % 1000 * 1000000L};

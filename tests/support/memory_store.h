@@ -28,6 +28,8 @@ void memory_store_slow_writes(struct memory_store *m, unsigned ms);
 /* Each request for a range takes so long before its first byte; requests side by side wait side by
  * side. */
 void memory_store_slow_gets(struct memory_store *m, unsigned ms);
+/* Until so many have been open at the same time, requests wait for each other (10 s at most). */
+void memory_store_gather_gets(struct memory_store *m, unsigned count);
 /* Ranges that were asked for, the bytes of them that were handed out, where the last one began, and
  * how many were open at the same time at most. */
 unsigned memory_store_gets(const struct memory_store *m);
