@@ -277,8 +277,8 @@ void daemon_reload(struct daemon *d)
 		else if (daemon_parts[i]->reload(d->parts[i], d->config, &why) < 0)
 			log_line(LOG_WARN, "%s: %s", daemon_parts[i]->name, why.msg);
 	}
-	log_line(LOG_INFO, "configuration read again from '%s'", d->config->path);
 	daemon_publish(d);
+	log_line(LOG_INFO, "configuration read again from '%s'", d->config->path);
 	CLEANUP(json_freep) json_t *facts = daemon_facts(d);
 	if (facts != NULL)
 		daemon_raise(d, DAEMON_RELOADED, JOB_KINDS, facts);

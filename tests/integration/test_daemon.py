@@ -26,14 +26,17 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
             self.assertEqual((self.stack.folder / "facts").read_text(),
                              "before backup of hdms\nsuccess %s\n" % run["backup"])
             d.wait_told("STATUS=next: backup at ")
-            time.sleep(0.2)
-            before = d.switches()
-            time.sleep(1)
-            self.assertEqual(d.switches(), before, "it wakes up although there is nothing to do")
+            wait_for("a second without waking up", lambda: self.sleeps_for(d, 1), 10)
             self.assertIsNone(d.running())
             d.stop()
             self.assertIn("STOPPING=1", "\n".join(d.told))
         self.assert_nothing_left()
+
+    @staticmethod
+    def sleeps_for(d, seconds):
+        before = d.switches()
+        time.sleep(seconds)
+        return d.switches() == before
 
     def test_hup_reads_a_good_configuration_and_refuses_a_broken_one(self):
         with self.daemon("[schedule]\nbackup = 0 2 * * *") as d:
@@ -69,7 +72,7 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
         set_clock(self.stack, "2030-05-01 01:59:59")
         with self.daemon("[schedule]\nbackup = 0 2 * * *\n[hook]\nbefore_backup = touch begun; sleep 300 & sleep 300") as d:
             wait_for("the hook", (self.stack.folder / "begun").exists)
-            self.assertEqual(d.running()["trigger"], "schedule")
+            self.assertEqual(wait_for("its note", d.running)["trigger"], "schedule")
             d.stop()
             self.assertEqual(d.last()["outcome"], "cancelled")
             self.assertEqual(d.last()["due"], "2030-05-01T02:00:00Z")
@@ -147,12 +150,11 @@ before_backup = test -e first || { touch first; sleep 301 & exit 0; }; (sleep 30
             d.signal(signal.SIGUSR1)
             wait_for("the first hook", (self.stack.folder / "first").exists)
             self.assertEqual(d.ended(1)["outcome"], "success")
-            left = self.sleepers(d)
-            self.assertEqual(len(left), 1, "what a hook leaves in the background stays")
+            left = wait_for("what the hook leaves in the background, which stays", lambda: self.sleepers(d))
             time.sleep(0.05)
             d.signal(signal.SIGUSR1)
             wait_for("two more", lambda: len(self.sleepers(d)) == 3)
-            os.kill(d.running()["pid"], signal.SIGKILL)
+            os.kill(wait_for("its note", d.running)["pid"], signal.SIGKILL)
             self.assertEqual(d.ended(2)["outcome"], "crashed")
             self.assertEqual(self.sleepers(d), left)
             d.stop()
@@ -186,6 +188,7 @@ before_backup = test -e first || { touch first; sleep 301 & exit 0; }; (sleep 30
         with self.daemon("[schedule]\nretry_wait = 100ms\n[hook]\nbefore_backup = touch begun; test -e go || sleep 300") as d:
             d.signal(signal.SIGUSR1)
             wait_for("the hook", (self.stack.folder / "begun").exists)
+            wait_for("its note", d.running)
             d.signal(signal.SIGKILL)
             d.process.wait()
         self.assert_nothing_left()
