@@ -69,8 +69,9 @@ static void say_stores(struct output *out, const json_t *stores)
 			continue;
 		}
 		output_line(
-		    out, "%-8s '%s'%s%s: %zu backups, the newest %s%s%s in %s", "store", label,
+		    out, "%-8s '%s'%s%s: %zu %s, the newest %s%s%s in %s", "store", label,
 		    site != NULL ? " at " : "", site != NULL ? site : "", json_array_size(list),
+		    json_array_size(list) == 1 ? "backup" : "backups",
 		    since(json_array_get(list, 0), "taken", age), space > 0 ? ", room for " : ",",
 		    space > 0 ? format_size(space, room) : "", json_str_or(s, "where", "?"));
 	}
@@ -116,8 +117,8 @@ static void say(struct output *out, const json_t *doc)
 	say_stores(out, json_object_get(doc, "stores"));
 	say_jobs(out, json_object_get(doc, "agent"));
 	if (missing > 0)
-		output_line(out, "%-8s %zu parts of the stack: --json names them", "without",
-			    missing);
+		output_line(out, "%-8s %zu %s of the stack: --json names them", "without", missing,
+			    missing == 1 ? "part" : "parts");
 }
 
 static int write_files(const struct app *app, const json_t *doc, struct err *err)

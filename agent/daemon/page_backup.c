@@ -27,14 +27,21 @@ static void put_database(struct html *h, const json_t *db)
 	}
 	html_raw(h, "<details open><summary><strong>");
 	html_text(h, json_str_or(db, "name", "?"));
-	html_rawf(h, "</strong> <span class=\"soft\">%zu tables, ", json_array_size(tables));
+	html_rawf(h, "</strong> <span class=\"soft\">%zu %s, ", json_array_size(tables),
+		  json_array_size(tables) == 1 ? "table" : "tables");
 	html_count(h, rows);
 	html_raw(h, " rows; owner ");
 	html_text(h, json_str_or(db, "owner", "?"));
 	html_raw(h, ", ");
 	html_text(h, json_str_or(db, "encoding", "?"));
-	html_raw(h, "</span></summary>\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
-		    "aria-label=\"Tables\"><table>"
+	html_raw(h, "</span></summary>\n");
+	if (json_array_size(tables) == 0) {
+		html_raw(h, "</details>\n");
+		return;
+	}
+	html_raw(h, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Tables of ");
+	html_text(h, json_str_or(db, "name", "?"));
+	html_raw(h, "\"><table>"
 		    "<thead><tr><th scope=\"col\">Table</th><th scope=\"col\" class=\"n\">Rows</th>"
 		    "<th scope=\"col\" class=\"n\">Size</th></tr></thead><tbody>\n");
 	json_array_foreach(tables, i, t)

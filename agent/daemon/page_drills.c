@@ -5,17 +5,20 @@
 
 enum { SHOWN = 12 };
 
-static void put_differences(struct html *h, const json_t *list)
+static void put_differences(struct html *h, const json_t *e)
 {
+	const json_t *list = json_object_get(e, "differences");
 	size_t i;
 	json_t *d;
 	if (json_array_size(list) == 0)
 		return;
 	html_raw(h, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
-		    "aria-label=\"Differences\"><table>"
-		    "<caption>What differs</caption><thead><tr><th scope=\"col\">Where</th>"
-		    "<th scope=\"col\">What</th><th scope=\"col\">Expected</th>"
-		    "<th scope=\"col\">Found</th></tr></thead><tbody>\n");
+		    "aria-label=\"Differences, ");
+	html_text(h, json_str_or(e, "started", "?"));
+	html_raw(h,
+		 "\"><table><caption>What differs</caption><thead><tr><th scope=\"col\">Where</th>"
+		 "<th scope=\"col\">What</th><th scope=\"col\">Expected</th>"
+		 "<th scope=\"col\">Found</th></tr></thead><tbody>\n");
 	json_array_foreach(list, i, d)
 	{
 		static const char *const cells[] = {"what", "expected", "found"};
@@ -114,7 +117,7 @@ void page_drill(struct html *h, const json_t *e, bool open)
 		html_raw(h, "</p>");
 	}
 	put_terms(h, e);
-	put_differences(h, json_object_get(e, "differences"));
+	put_differences(h, e);
 	put_sentences(h, e);
 	html_raw(h, "</div></details>\n");
 }
