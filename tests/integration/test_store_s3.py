@@ -9,14 +9,13 @@ import unittest
 
 from case import Held, StackCase
 from ceph import Ceph
-from test_stores import RemoteCase
 
 # A run on the label `ceph` takes more of them.
 KILLS = int(os.environ.get("LIFEBOAT_TEST_KILLS", "3"))
 MIB = 1 << 20
 
 
-class S3(RemoteCase, StackCase):
+class S3(StackCase):
     STACK = {"components": ("redis",)}
 
     @classmethod
@@ -27,7 +26,9 @@ class S3(RemoteCase, StackCase):
         # More than fits one request, and nothing that zstd could make small.
         (cls.stack.volumes / "media").mkdir()
         (cls.stack.volumes / "media" / "noise").write_bytes(os.urandom(40 * MIB))
-        cls.use("""[volume media]
+        text = re.sub(r"\[store [^\]]*\]\n(?:[^\[\n].*\n|\n)*", "", cls.stack.conf())
+        cls.stack.write_conf(text + """
+[volume media]
 [store far]
 url = s3://backups/hdms
 endpoint = %s
@@ -45,6 +46,27 @@ keep = last 2
 
     def listed(self):
         return [b["id"] for b in self.stack.lifeboat("list", "--json", expect=0).json["backups"]]
+
+    def test_life__of_a_backup__is_as_in_a_folder(self):
+        backup = self.stack.lifeboat("backup", "--json", expect=0).json
+        self.assertIn("far", self.stack.lifeboat("check", expect=0).out)
+        self.assertIn(backup["id"], self.listed())
+        self.stack.lifeboat("show", "--json", expect=0)
+        self.stack.lifeboat("verify", expect=0)
+        self.stack.lifeboat("restore", "--as", "back%d" % os.getpid(), expect=0)
+        self.stack.lifeboat("drill", expect=0)
+        self.stack.lifeboat("prune", "--dry-run", expect=0)
+        self.assertNotIn("lifeboat-probe", self.files())
+
+    def test_server__silent__ends_at_the_deadline(self):
+        self.ceph.run("kill -STOP $(cat /run/ceph/client.rgw.a.pid)")
+        try:
+            result = self.stack.lifeboat("list", env={"LIFEBOAT_STORE_FAR_TIMEOUT": "1s",
+                                                      "LIFEBOAT_STORE_FAR_RETRIES": "1"})
+            self.assert_failed(result, 1, "store 'far': gave up after 2 tries: ", "nothing for 1000 ms")
+        finally:
+            self.ceph.run("kill -CONT $(cat /run/ceph/client.rgw.a.pid)")
+        self.stack.lifeboat("list", expect=0)
 
     def test_backup__killed__is_not_there_and_swept(self):
         """At random moments; what is begun is aborted later, and what is committed is whole."""
