@@ -18,7 +18,7 @@ export LC_ALL=C.UTF-8 CTEST_OUTPUT_ON_FAILURE=1
 unset CC CFLAGS LDFLAGS LIBRARY_PATH C_INCLUDE_PATH CPATH 2>/dev/null
 build=${LIFEBOAT_BUILD:-$PWD/build}
 jobs=$(nproc)
-# Tests of servers wait more than they compute.
+# Tests of servers wait more than they compute; fuzz targets run for a time, not for a result.
 waiting_jobs=$((jobs * 2))
 all='debug docker fuzz threads analyze coverage'
 
@@ -83,7 +83,7 @@ step_debug() {
 }
 
 step_fuzz() {
-	make_tree clang && run_tests clang "$jobs" -L '^fuzz$'
+	make_tree clang && run_tests clang "$waiting_jobs" -L '^fuzz$'
 }
 
 step_threads() {
