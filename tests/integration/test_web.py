@@ -243,6 +243,26 @@ class Troubles(WebCase):
         self.assertIn("no store can be reached", text)
         self.assertIn("Danger:", text)
 
+    def test_store_hangs__nobody_else_waits_and_the_page_comes(self):
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+            folder = self.folder()
+            agent = Agent(folder, stores={
+                "local": "url = file://%s/store" % folder,
+                "far": "url = dav://127.0.0.1:%d/x\nuser = u\npassword = p\ntimeout = 1s" % silent.getsockname()[1]})
+            self.addCleanup(agent.stop)
+            agent.history.write(days=2)
+            answers = []
+            asking = threading.Thread(target=lambda: answers.append(agent.get("/")))
+            asking.start()
+            time.sleep(0.3)
+            began = time.monotonic()
+            self.assertEqual(agent.get("/healthz")[0], 200)
+            self.assertLess(time.monotonic() - began, 0.9)
+            self.assertEqual(answers, [], "the store did not hang")
+            asking.join(30)
+        self.assertEqual(answers[0][0], 200)
+        self.assertIn("store &#39;far&#39;: ", answers[0][2])
+
     def test_configuration_broken_while_running__the_page_goes_on_with_the_old_one(self):
         agent = self.agent()
         agent.history.write(days=2)
