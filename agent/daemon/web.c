@@ -339,10 +339,10 @@ static int start_mhd(struct web *w, int fd, bool loopback, const struct buf *cer
 	if (w->mhd != NULL)
 		return 0;
 	if (w->tls) {
-		err_set(err, ERR_CONFIG, "page at %s: TLS could not be set up", w->listen);
+		err_set(err, ERR_CONFIG, "%s: TLS could not be set up", w->listen);
 		return err_hint(err, "Are tls_cert and tls_key a PEM certificate and its key?");
 	}
-	return err_set(err, ERR_FAILED, "page at %s: the web server did not start", w->listen);
+	return err_set(err, ERR_FAILED, "%s: the web server did not start", w->listen);
 }
 
 static int watch_mhd(struct web *w, struct err *err)
@@ -350,7 +350,7 @@ static int watch_mhd(struct web *w, struct err *err)
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(w->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	struct epoll_event e = {.events = EPOLLIN};
 	if (info == NULL || epoll_ctl(w->epoll, EPOLL_CTL_ADD, info->epoll_fd, &e) < 0)
-		return err_sys(err, ERR_IO, errno, "page at %s", w->listen);
+		return err_sys(err, ERR_IO, errno, "%s", w->listen);
 	return 0;
 }
 
@@ -372,15 +372,13 @@ int web_start(const struct web_opts *o, struct web **ret, struct err *err)
 	}
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (w->epoll < 0)
-		return err_sys(err, ERR_IO, errno, "page at %s", o->listen);
+		return err_sys(err, ERR_IO, errno, "%s", o->listen);
 	int fd = -1, done = -1;
 	if (keep_strings(w, o, err) == 0 && read_pem(o->tls_cert, &cert, err) == 0 &&
 	    read_pem(o->tls_key, &key, err) == 0 &&
-	    web_address_listen(&a, o->listen, &fd, err) == 0) {
+	    web_address_listen(&a, o->listen, &fd, err) == 0)
+		/* It closes the socket, also when it does not start. */
 		done = start_mhd(w, fd, a.loopback, &cert, &key, err);
-		if (done < 0)
-			close(fd);
-	}
 	if (key.data != NULL)
 		explicit_bzero(key.data, key.cap);
 	if (done < 0 || watch_mhd(w, err) < 0)

@@ -99,14 +99,14 @@ int web_address_listen(const struct web_address *a, const char *text, int *ret_f
 	CLEANUP(fd_closep)
 	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0)
-		return err_sys(err, ERR_IO, errno, "page at %s", text);
+		return err_sys(err, ERR_IO, errno, "%s", text);
 	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0 && listen(fd, BACKLOG) == 0) {
 		*ret_fd = fd;
 		fd = -1;
 		return 0;
 	}
 	int why = errno;
-	err_sys(err, why == EADDRINUSE ? ERR_EXISTS : ERR_CONFIG, why, "page at %s", text);
+	err_sys(err, why == EADDRINUSE ? ERR_EXISTS : ERR_CONFIG, why, "%s", text);
 	if (why != EADDRINUSE)
 		return -1;
 	return err_hint(err, "Another program listens there: choose another port for 'listen' in "

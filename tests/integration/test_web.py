@@ -156,7 +156,7 @@ class Answers(WebCase):
         other.start(wait=False)
         self.addCleanup(other.stop)
         wait_for("the second agent", lambda: "runs for stack" in other.said())
-        self.assertIn("page at 127.0.0.1:%d: Address already in use" % other.port, other.said())
+        self.assertIn("page: 127.0.0.1:%d: Address already in use" % other.port, other.said())
 
 
 class Access(WebCase):
