@@ -55,6 +55,12 @@ static const struct cli_option pin_options[] = {
     NONE,
 };
 
+static const struct cli_option notify_options[] = {
+    {.name = "test", .help = "send a test to them and say how each went"},
+    {.name = "send", .help = "what lifeboat run uses: send the notice that stdin has, once"},
+    NONE,
+};
+
 static const struct cli_option store_options[] = {STORE_OPTION, NONE};
 
 #define HTML_OPTION                                                                                \
@@ -441,6 +447,18 @@ const struct cli_command cli_commands[] = {
      .examples = "lifeboat status --metrics /var/lib/prometheus/node-exporter/lifeboat.prom\tfrom "
 		 "cron, for node_exporter\n"
 		 "lifeboat status --html /var/www/lifeboat.html\tthe page, as a file"},
+    {.name = "notify",
+     .run = cmd_notify,
+     .args = "[NAME]",
+     .max_args = 1,
+     .summary = "tests who is told when something is wrong",
+     .description =
+	 "Lists the notifiers of agent.conf, the sections [notify NAME]; with --test it sends a "
+	 "test through each of them, or through NAME alone, and says how each went. A ping is "
+	 "tested by its start: success would be a lie. Exit status 1 when one failed.\n\n"
+	 "Alarms themselves are sent by lifeboat run.",
+     .options = notify_options,
+     .examples = "lifeboat notify --test\tafter changing agent.conf"},
     {.name = "version",
      .run = cmd_version,
      .no_config = true,

@@ -13,6 +13,7 @@ int cmd_copy(struct app *app, struct err *err) MUST_USE;
 int cmd_drill(struct app *app, struct err *err) MUST_USE;
 int cmd_keygen(struct app *app, struct err *err) MUST_USE;
 int cmd_list(struct app *app, struct err *err) MUST_USE;
+int cmd_notify(struct app *app, struct err *err) MUST_USE;
 int cmd_pin(struct app *app, struct err *err) MUST_USE;
 int cmd_promote(struct app *app, struct err *err) MUST_USE;
 int cmd_prune(struct app *app, struct err *err) MUST_USE;

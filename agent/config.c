@@ -8,6 +8,7 @@
 #include "agent/config_env.h"
 #include "agent/config_keys.h"
 #include "agent/config_layout.h"
+#include "agent/config_notify.h"
 #include "agent/config_store.h"
 #include "agent/daemon/web_address.h"
 #include "base/clock.h"
@@ -249,6 +250,10 @@ static int load_values(struct loading *l)
 		if (config_store_complete(&l->config->stores[i], lookup, l, l->err) < 0)
 			return err_wrap(l->err, "%s: [store %s]", l->config->path,
 					l->config->stores[i].label);
+	for (size_t i = 0; i < l->config->notifier_count; i++)
+		if (config_notify_complete(&l->config->notifiers[i], l->err) < 0)
+			return err_wrap(l->err, "%s: [notify %s]", l->config->path,
+					l->config->notifiers[i].label);
 	const struct config_agent *a = &l->config->agent;
 	struct web_address ignored;
 	if (web_address_check(a->listen, secret_is_set(&a->token) ? secret_text(&a->token) : NULL,
@@ -312,6 +317,9 @@ static int warn_of_readers(struct loading *l)
 			const struct inifile_entry *e = &in->in_file->entries[k];
 			const struct config_key *key = config_key_find(in->kind->name, e->key);
 			if ((key->type == CONFIG_SECRET_URL && has_literal_password(e->value)) ||
+			    (key->type == CONFIG_SECRET_URL &&
+			     strcmp(key->section, "notify") == 0 &&
+			     strstr(e->value, "${") == NULL) ||
 			    (key->type == CONFIG_SECRET && strstr(e->value, "${") == NULL) ||
 			    (key->type == CONFIG_IDENTITY &&
 			     strcasestr(e->value, "age-secret-key-") != NULL))

@@ -162,6 +162,8 @@ struct config {
 	size_t store_count;
 	struct config_check *checks;
 	size_t check_count;
+	struct config_notify *notifiers; /* config_notify.h */
+	size_t notifier_count;
 	struct strlist warnings; /* for main to print: a password in a file that others may read */
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "agent/daemon/notify_send.h"
 #include "agent/hook.h"
 #include "base/expand.h"
 #include "base/file.h"
@@ -67,7 +68,12 @@ int config_env_value(const char *name, char **ret, struct err *err)
  * service that is called lifeboat. */
 static bool is_foreign(const char *name)
 {
-	/* A hook may call lifeboat. */
+	/* A hook, or the command of a notifier, may call lifeboat. */
+	for (size_t i = 0; notify_variables[i] != NULL; i++) {
+		size_t len = strlen(notify_variables[i]);
+		if (strncmp(name, notify_variables[i], len) == 0 && name[len] == '=')
+			return true;
+	}
 	for (size_t i = 0; hook_variables[i] != NULL; i++) {
 		size_t len = strlen(hook_variables[i]);
 		if (strncmp(name, hook_variables[i], len) == 0 && name[len] == '=')

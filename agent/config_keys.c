@@ -516,13 +516,17 @@ static const struct config_key keys[] = {
      .help = "How long one hook may take. Then it is killed and has failed."},
 };
 
-/* Those of [store] have a file of their own: they are as many as all others. */
+/* Those of labelled sections with many keys have files of their own. */
 const struct config_key *config_key_at(size_t i)
 {
 	const size_t count = sizeof keys / sizeof keys[0];
 	if (i < count)
 		return &keys[i];
-	return i - count < config_store_key_count ? &config_store_keys[i - count] : NULL;
+	i -= count;
+	if (i < config_store_key_count)
+		return &config_store_keys[i];
+	i -= config_store_key_count;
+	return i < config_notify_key_count ? &config_notify_keys[i] : NULL;
 }
 
 const struct config_key *config_key_find(const char *section, const char *key)

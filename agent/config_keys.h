@@ -63,6 +63,8 @@ const struct config_key *config_key_at(size_t i);
 /* Part of them. */
 extern const struct config_key config_store_keys[];
 extern const size_t config_store_key_count;
+extern const struct config_key config_notify_keys[];
+extern const size_t config_notify_key_count;
 
 /* The sections are in config_sections.c. By name of the section without its label; NULL. */
 const struct config_section *config_section_find(const char *name);

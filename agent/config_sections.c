@@ -1,6 +1,7 @@
 #include "agent/config_keys.h"
 
 #include <string.h>
+#include "agent/config_notify.h"
 
 /* In the order of agent.conf(5): by usefulness. */
 const struct config_section config_sections[] = {
@@ -75,6 +76,13 @@ const struct config_section config_sections[] = {
 	     "LIFEBOAT_BACKUP_ID and LIFEBOAT_DURATION_MS. A before that fails stops the job; an "
 	     "after always runs, and what it does changes nothing about how the job ended. Write "
 	     "$$ for a dollar sign of the shell."},
+    {.name = "notify",
+     .labelled = true,
+     .offset = offsetof(struct config, notifiers),
+     .count_offset = offsetof(struct config, notifier_count),
+     .item_bytes = sizeof(struct config_notify),
+     .help = "Who is told by lifeboat run when something is wrong, and when it is right again. One "
+	     "section for each. lifeboat notify --test tries them all."},
 };
 const size_t config_section_count = sizeof config_sections / sizeof config_sections[0];
 

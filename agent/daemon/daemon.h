@@ -90,7 +90,8 @@ struct daemon_part {
 
 /* NULL-terminated; in parts.c. */
 extern const struct daemon_part *const daemon_parts[];
-extern const struct daemon_part web_part; /* the page; in web_part.c */
+extern const struct daemon_part web_part;    /* the page; in web_part.c */
+extern const struct daemon_part notify_part; /* alarms; in notify_part.c */
 
 /*
  * How things stand, as a new object that the caller owns. From any thread.

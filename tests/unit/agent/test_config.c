@@ -525,7 +525,8 @@ static void sample__has_every_key__and_loads(void **state)
 			assert_int_equal(buf_append(&used, at, 1, &err), 0);
 	static const char *const names[] = {"STATS_PASSWORD",   "S3_ACCESS_KEY",  "S3_SECRET_KEY",
 					    "S3_SESSION_TOKEN", "KEY_PASSPHRASE", "DAV_PASSWORD",
-					    "PAGE_TOKEN"};
+					    "PAGE_TOKEN",       "SLACK_HOOK",     "PING_ID",
+					    "SMTP_PASSWORD"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		setenv(names[i], "0123456789abcdef", 1);
 	CLEANUP(config_freep) struct config *all = loaded(buf_text(&used));
@@ -533,6 +534,7 @@ static void sample__has_every_key__and_loads(void **state)
 		unsetenv(names[i]);
 	assert_int_equal(all->store_count, 4);
 	assert_int_equal(all->check_count, 1);
+	assert_int_equal(all->notifier_count, 5);
 	assert_int_equal(all->volume_count, 1);
 	assert_int_equal(all->archive.part_bytes, c->archive.part_bytes);
 	buf_done(&used);

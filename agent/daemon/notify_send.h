@@ -1,0 +1,19 @@
+/* Sends one notice through one notifier, once. */
+#ifndef LIFEBOAT_AGENT_NOTIFY_SEND_H
+#define LIFEBOAT_AGENT_NOTIFY_SEND_H
+
+#include "base/json.h"
+
+struct config_notify;
+
+/* What a command finds in its environment, NULL-terminated. */
+extern const char *const notify_variables[];
+
+/* `retryable` in the error says whether it is worth another try. Messages never have the url. */
+int notify_send(const struct config_notify *n, const json_t *notice, struct err *err) MUST_USE;
+
+/* Where a ping goes: "" for success, "/start", "/fail" behind the url's path. free() it as a
+ * secret. */
+int notify_ping_url(const char *url, const char *path, char **ret, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,279 @@
+"""[notify NAME]: who is told what, by real HTTP and SMTP, and what a notifier that is down costs."""
+
+import json
+import quopri
+import signal
+import socket
+import threading
+import time
+import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from daemon_case import DaemonCase, set_clock
+from stack import free_port, wait_for
+
+
+class Hook:
+    """Takes what is posted. `status` and `delay` make it refuse or be slow."""
+
+    def __init__(self, port=0):
+        self.got, self.status, self.delay = [], 200, 0
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                time.sleep(hook.delay)
+                hook.got.append((self.path, body))
+                self.send_response(hook.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def at(self, path):
+        return [json.loads(body) if body.startswith("{") else body for p, body in self.got if p == path]
+
+    def wait(self, path, count=1, seconds=20):
+        wait_for("%d at %s, there is %s" % (count, path, self.got), lambda: len(self.at(path)) >= count, seconds)
+        return self.at(path)
+
+
+class Mails:
+    """One SMTP server for one test: takes everything, remembers what was said."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.said, self.mails = [], []
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rb") as lines:
+                peer.sendall(b"220 test\r\n")
+                for line in lines:
+                    self.said.append(line.decode().strip())
+                    word = line[:4].upper()
+                    if word == b"DATA":
+                        peer.sendall(b"354 go\r\n")
+                        mail = b""
+                        for part in lines:
+                            if part == b".\r\n":
+                                break
+                            mail += part[1:] if part.startswith(b"..") else part
+                        self.mails.append(mail)
+                    peer.sendall(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+
+class Notify(DaemonCase):
+    def setUp(self):
+        super().setUp()
+        self.hook = Hook()
+        self.addCleanup(self.hook.close)
+
+    def state_file(self):
+        return json.loads((self.stack.folder / "state" / "hdms.notify.json").read_text())
+
+    def test_failure_once_then_recovery_in_every_body(self):
+        url = self.hook.url
+        with self.daemon("""[hook]
+before_backup = test -e good || { echo 'no <b>"room"</b> @everyone' >&2; exit 3; }
+[schedule]
+retries = 0
+[notify own]
+url = %(url)s/own
+[notify chat]
+kind = slack
+url = %(url)s/slack
+[notify game]
+kind = discord
+url = %(url)s/discord
+on = failure
+[notify card]
+kind = teams
+url = %(url)s/teams
+[notify phone]
+kind = ntfy
+url = %(url)s/ntfy
+[notify mine]
+url = %(url)s/mine
+on = success, failure
+template = {"t": "{title}", "x": {"job": "{job}", "m": "{message}"}}
+[notify shell]
+command = echo "$$LIFEBOAT_EVENT $$LIFEBOAT_JOB $$LIFEBOAT_TITLE" >> told""" % {"url": url}) as d:
+            for n in (1, 2):
+                d.signal(signal.SIGUSR1)
+                d.ended(n)
+            own = self.hook.wait("/own")[0]
+            self.assertEqual((own["event"], own["stack"], own["job"], own["outcome"], own["title"], own["reminder"]),
+                             ("failure", "hdms", "backup", "failure", "hdms: backup failed", False))
+            self.assertIn('no <b>"room"</b> @everyone', own["message"])
+            self.assertIn("&lt;b&gt;", self.hook.wait("/slack")[0]["text"])
+            self.assertEqual(self.hook.wait("/discord")[0]["allowed_mentions"], {"parse": []})
+            self.assertEqual(self.hook.wait("/teams")[0]["attachments"][0]["content"]["body"][0]["text"],
+                             "hdms: backup failed")
+            self.assertIn("@everyone", self.hook.wait("/ntfy")[0])
+            mine = self.hook.wait("/mine")[0]
+            self.assertEqual((mine["t"], mine["x"]["job"], mine["x"]["m"]),
+                             (own["title"], "backup", own["message"]))
+            (self.stack.folder / "good").touch()
+            d.signal(signal.SIGUSR1)
+            run = d.ended(3)
+            recovery = self.hook.wait("/own", 2)[1]
+            self.assertEqual((recovery["event"], recovery["backup"]), ("recovery", run["backup"]))
+            self.assertEqual(self.hook.wait("/mine", 2)[1]["t"], "hdms: backup succeeded")
+            self.hook.wait("/slack", 2)
+            wait_for("the command", lambda: (self.stack.folder / "told").read_text().splitlines() == [
+                "failure backup hdms: backup failed", "recovery backup hdms: backup works again"])
+            self.assertEqual(len(self.hook.at("/discord")), 1)
+            self.assertEqual(len(self.hook.at("/own")), 2)
+            wait_for("all to be sent", lambda: not any(self.state_file()["queues"].values()))
+            self.assertNotIn(url + "/", d.log())
+            d.stop()
+        self.assert_nothing_left()
+
+    def test_ping_only_after_a_drill_that_passes(self):
+        more = "[notify alive]\nkind = ping\nurl = %s/id?x=1\n" % self.hook.url
+        schedule = "[schedule]\ndrill = 0 2 * * *\nretries = 0\n"
+        self.configure()
+        self.stack.lifeboat("backup", expect=0)
+        set_clock(self.stack, "2030-05-01 01:59:59")
+        with self.daemon(schedule + more, env={"LIFEBOAT_FAULT": "before-proof=fail"}) as d:
+            run = d.ended(1)
+            self.assertEqual(run["outcome"], "failure")
+            self.hook.wait("/id/fail?x=1")
+            d.stop()
+        self.assertEqual([p for p, _ in self.hook.got], ["/id/start?x=1", "/id/fail?x=1"])
+        set_clock(self.stack, "2030-05-02 01:59:59")
+        with self.daemon() as d:
+            run = d.ended(2)
+            self.assertEqual(run["outcome"], "success", run)
+            self.hook.wait("/id?x=1")
+            d.signal(signal.SIGUSR1)
+            d.ended(3)
+            d.stop()
+        self.assertEqual([p for p, _ in self.hook.got][2:], ["/id/start?x=1", "/id?x=1"])
+
+    def test_overdue_and_unproven_when_nothing_ever_runs(self):
+        # A schedule whose runs can't begin: another one holds the machine.
+        set_clock(self.stack, "2030-05-01 01:50:00")
+        with self.daemon("""[schedule]
+backup = 0 2 * * *
+overdue = 1h
+catch_up = 0s
+[notify ops]
+remind = 10d
+url = %s/ops""" % self.hook.url) as d:
+            d.set_clock("2030-05-01 09:00:00")
+            first = self.hook.wait("/ops")[0]
+            self.assertEqual((first["event"], first["job"], first["title"]),
+                             ("overdue", "backup", "hdms: backup is overdue"))
+            wait_for("the state", lambda: not any(self.state_file()["queues"].values()))
+            d.stop()
+        with self.daemon() as d:
+            d.set_clock("2030-05-06 09:00:00")
+            time.sleep(0.3)
+            self.assertEqual(len(self.hook.got), 1, "a restart repeats what was told")
+            d.set_clock("2030-05-16 09:00:00")
+            self.hook.wait("/ops", 3)
+            self.assertEqual(sorted((n["event"], n["reminder"]) for n in self.hook.at("/ops")[1:]),
+                             [("overdue", True), ("unproven", False)])
+            d.stop()
+
+    def test_down_and_slow_notifiers_stop_nothing_and_are_tried_again(self):
+        port = free_port()
+        self.hook.delay = 3
+        with self.daemon("""[hook]
+before_backup = test -e good
+[schedule]
+retries = 0
+[notify down]
+url = http://127.0.0.1:%d/secret-path
+[notify slow]
+url = %s/slow
+timeout = 300ms
+retries = 0
+[notify quick]
+command = echo "$$LIFEBOAT_EVENT" >> told""" % (port, self.hook.url)) as d:
+            d.signal(signal.SIGUSR1)
+            d.ended(1)
+            wait_for("the quick one", lambda: (self.stack.folder / "told").exists(), 3)
+            d.wait_log("notify down: POST 'http://127.0.0.1:%d/...': " % port)
+            d.wait_log("given up: 'hdms: backup failed' was not told")
+            (self.stack.folder / "good").touch()
+            began = time.monotonic()
+            d.signal(signal.SIGUSR1)
+            run = d.ended(2)
+            self.assertEqual(run["outcome"], "success", run)
+            self.assertLess(time.monotonic() - began, 10)
+            wait_for("both to wait", lambda: len(self.state_file()["queues"]["down"]) == 2)
+            self.assertNotIn("secret-path", d.log())
+            d.stop()
+        late = Hook(port)
+        self.addCleanup(late.close)
+        with self.daemon() as d:
+            late.wait("/secret-path", 2)
+            self.assertEqual([n["event"] for n in late.at("/secret-path")], ["failure", "recovery"])
+            wait_for("nothing to wait", lambda: not self.state_file()["queues"]["down"])
+            d.stop()
+        self.assert_nothing_left()
+
+    def test_test_says_how_each_went(self):
+        mails = Mails()
+        self.addCleanup(mails.close)
+        self.hook.status = 404
+        self.configure("""[notify ops]
+url = %s/a-secret
+[notify mail]
+url = smtp://127.0.0.1:%d
+tls = off
+from = Lifeboat <agent@example.com>
+to = a@example.com, B <b@example.com>
+[notify shell]
+command = test "$$LIFEBOAT_EVENT" = test""" % (self.hook.url, mails.port))
+        r = self.stack.lifeboat("notify", "--test", expect=1)
+        self.assertIn("ops (webhook): failed: it answered 404\n", r.out)
+        self.assertIn("mail (mail): sent in ", r.out)
+        self.assertIn("shell (command): sent in ", r.out)
+        self.assertIn("1 of 3 notifiers failed", r.err)
+        self.assertNotIn("a-secret", r.out + r.err)
+        self.assertEqual([w for w in mails.said if w[:4] in ("MAIL", "RCPT")],
+                         ["MAIL FROM:<agent@example.com>", "RCPT TO:<a@example.com>", "RCPT TO:<b@example.com>"])
+        mail = mails.mails[0].decode()
+        self.assertIn("\r\nSubject: [lifeboat] hdms: test of Lifeboat's alarms\r\n", mail)
+        self.assertIn("Nothing is wrong.", quopri.decodestring(mail.encode()).decode())
+        self.stack.lifeboat("notify", "--test", "mail", expect=0)
+        doc = self.stack.lifeboat("notify", "--json", expect=0).json
+        self.assertEqual([n["kind"] for n in doc["notifiers"]], ["webhook", "mail", "command"])
+        self.assertIn("there is no notifier 'x'", self.stack.lifeboat("notify", "x", expect=64).err)
+        # Without TLS nothing is sent to a server that has none, unless it is told to.
+        self.stack.write_conf(self.stack.conf().replace("tls = off\n", ""))
+        r = self.stack.lifeboat("notify", "--test", "mail", expect=1)
+        self.assertIn("it offers no TLS", r.out)
+        self.assertEqual(len(mails.mails), 2)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
