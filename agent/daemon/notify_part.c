@@ -26,7 +26,8 @@ enum {
 	STATE_MAX_BYTES = 4 << 20,
 	RETRY_FIRST_MS = 10000,
 	RETRY_LONGEST_MS = 3600000,
-	KILL_AFTER_MS = 5000 /* behind its own time-out */
+	KILL_AFTER_MS = 5000, /* behind its own time-out */
+	STOP_MS = 1000
 };
 
 /* One notifier and what waits for it. */
@@ -311,6 +312,25 @@ static void step(struct notify *p)
 	save(p);
 }
 
+/* What is under way gets a moment to end: else it would be sent again after the next start. */
+static void wait_a_moment(struct notify *p)
+{
+	struct deadline until = deadline_in(STOP_MS);
+	cancel_hold();
+	for (size_t i = 0; i < p->count; i++) {
+		struct err ignored = ERR_INIT;
+		struct outlet *o = &p->outlets[i];
+		if (o->child == NULL)
+			continue;
+		bool ended = child_wait(o->child, until, &ignored) == 0 ||
+			     (ignored.code != ERR_TIMEOUT && !child_running(o->child));
+		if (ended)
+			finish(p, i);
+	}
+	cancel_release();
+	save(p);
+}
+
 /* ---- the part ---- */
 
 static void notify_stop(void *part)
@@ -318,6 +338,8 @@ static void notify_stop(void *part)
 	struct notify *p = part;
 	if (p == NULL)
 		return;
+	if (p->alarms != NULL)
+		wait_a_moment(p);
 	free_outlets(p->outlets, p->count);
 	alarms_free(p->alarms);
 	fd_closep(&p->epoll);

@@ -2,6 +2,7 @@
 
 import json
 import quopri
+import re
 import signal
 import socket
 import threading
@@ -9,8 +10,8 @@ import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from daemon_case import DaemonCase, set_clock
-from stack import free_port, wait_for
+from daemon_case import CONF, DaemonCase, set_clock
+from stack import Stack, free_port, wait_for
 
 
 class Hook:
@@ -155,22 +156,33 @@ command = echo "$$LIFEBOAT_EVENT $$LIFEBOAT_JOB $$LIFEBOAT_TITLE" >> told""" % {
         self.assert_nothing_left()
 
     def test_ping_only_after_a_drill_that_passes(self):
-        more = "[notify alive]\nkind = ping\nurl = %s/id?x=1\n" % self.hook.url
-        schedule = "[schedule]\ndrill = 0 2 * * *\nretries = 0\n"
-        self.configure()
+        # A drill needs something to prove.
+        self.stack.close()
+        self.stack = Stack(populate=False, components=("redis",))
+        self.addCleanup(self.stack.close)
+        self.stack.start()
+        self.stack.redis("SET", "ticket", "1")
+        redis = re.search(r"\[redis\]\n(?:[^\[\n].*\n|\n)*", self.stack.conf()).group()
+        self.stack.write_conf((CONF % self.stack.folder).replace("[volume media]\n", "env_file = .env\n" + redis) + """
+[schedule]
+drill = 0 2 * * *
+retries = 0
+[notify alive]
+kind = ping
+url = %s/id?x=1
+""" % self.hook.url)
         self.stack.lifeboat("backup", expect=0)
         set_clock(self.stack, "2030-05-01 01:59:59")
-        with self.daemon(schedule + more, env={"LIFEBOAT_FAULT": "before-proof=fail"}) as d:
-            run = d.ended(1)
-            self.assertEqual(run["outcome"], "failure")
+        with self.daemon(env={"LIFEBOAT_FAULT": "before-proof=fail"}) as d:
+            self.assertEqual(d.ended(1)["outcome"], "failure")
             self.hook.wait("/id/fail?x=1")
             d.stop()
         self.assertEqual([p for p, _ in self.hook.got], ["/id/start?x=1", "/id/fail?x=1"])
         set_clock(self.stack, "2030-05-02 01:59:59")
         with self.daemon() as d:
-            run = d.ended(2)
-            self.assertEqual(run["outcome"], "success", run)
+            self.assertEqual(d.ended(2)["outcome"], "success")
             self.hook.wait("/id?x=1")
+            # A backup is no proof.
             d.signal(signal.SIGUSR1)
             d.ended(3)
             d.stop()
