@@ -92,9 +92,11 @@ static int say_overdue(const struct notice_opts *o, struct buf *b, struct err *e
 static int say_end(const struct notice_opts *o, struct buf *b, struct err *err)
 {
 	const char *backup = json_str_or(o->facts, "backup", NULL);
+	const json_t *ms = json_object_get(o->facts, "duration_ms");
 	char took[FORMAT_BYTES];
-	if (buf_printf(b, err, "Done in %s.",
-		       format_duration((int64_t)json_u64_or(o->facts, "duration_ms", 0), took)) < 0)
+	/* What ended because the configuration changed has no run. */
+	if (json_is_integer(ms) &&
+	    buf_printf(b, err, "Done in %s.", format_duration(json_integer_value(ms), took)) < 0)
 		return -1;
 	return backup == NULL ? 0 : buf_printf(b, err, " Backup %s.", backup);
 }

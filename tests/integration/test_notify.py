@@ -1,17 +1,19 @@
 """[notify NAME]: who is told what, by real HTTP and SMTP, and what a notifier that is down costs."""
 
 import json
+import base64
 import quopri
 import re
 import signal
 import socket
+import ssl
 import threading
 import time
 import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from daemon_case import CONF, DaemonCase, set_clock
-from stack import Stack, free_port, wait_for
+from stack import Stack, free_port, run, wait_for
 
 
 class Hook:
@@ -54,7 +56,8 @@ class Hook:
 class Mails:
     """One SMTP server for one test: takes everything, remembers what was said."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        self.tls = tls
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.said, self.mails = [], []
@@ -67,20 +70,38 @@ class Mails:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
-            with peer, peer.makefile("rb") as lines:
+            try:
                 peer.sendall(b"220 test\r\n")
-                for line in lines:
-                    self.said.append(line.decode().strip())
-                    word = line[:4].upper()
-                    if word == b"DATA":
-                        peer.sendall(b"354 go\r\n")
-                        mail = b""
-                        for part in lines:
-                            if part == b".\r\n":
-                                break
-                            mail += part[1:] if part.startswith(b"..") else part
-                        self.mails.append(mail)
-                    peer.sendall(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+                while self.talk(peer):
+                    peer = self.tls.wrap_socket(peer, server_side=True)
+            except OSError:
+                pass
+            finally:
+                peer.close()
+
+    def talk(self, peer):
+        """Until the other one goes; True: TLS is to begin."""
+        secret = isinstance(peer, ssl.SSLSocket)
+        with peer.makefile("rb") as lines:
+            for line in lines:
+                self.said.append(line.decode().strip())
+                word = line[:4].upper()
+                if word == b"STAR":
+                    peer.sendall(b"220 go\r\n")
+                    return True
+                if word == b"DATA":
+                    peer.sendall(b"354 go\r\n")
+                    mail = b""
+                    for part in lines:
+                        if part == b".\r\n":
+                            break
+                        mail += part[1:] if part.startswith(b"..") else part
+                    self.mails.append(mail)
+                answers = {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 ok\r\n",
+                           b"EHLO": b"250-test\r\n250 AUTH PLAIN\r\n" if secret
+                           else b"250-test\r\n250 STARTTLS\r\n" if self.tls else b"250 test\r\n"}
+                peer.sendall(answers.get(word, b"250 ok\r\n"))
+        return False
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -251,6 +272,57 @@ command = echo "$$LIFEBOAT_EVENT" >> told""" % (port, self.hook.url)) as d:
             wait_for("nothing to wait", lambda: not self.state_file()["queues"]["down"])
             d.stop()
         self.assert_nothing_left()
+
+    def test_broken_memory_and_reload(self):
+        state = self.stack.folder / "state"
+        state.mkdir()
+        (state / "hdms.notify.json").write_text('{"alarms": [')
+        with self.daemon("[hook]\nbefore_backup = false\n[schedule]\nretries = 0") as d:
+            d.signal(signal.SIGUSR1)
+            d.ended(1)
+            # It was failing before there was anyone to tell.
+            self.stack.write_conf(self.stack.conf() + "[notify ops]\nurl = %s/ops\n" % self.hook.url)
+            d.signal(signal.SIGHUP)
+            self.assertEqual(self.hook.wait("/ops")[0]["title"], "hdms: backup failed")
+            d.wait_log("hdms.notify.json'")
+            self.stack.write_conf(self.stack.conf().replace("/ops", "/moved").replace("false", "true"))
+            d.signal(signal.SIGHUP)
+            d.wait_log("configuration read again", 2)
+            d.signal(signal.SIGUSR1)
+            d.ended(2)
+            self.assertEqual(self.hook.wait("/moved")[0]["event"], "recovery")
+            self.stack.write_conf(self.stack.conf().split("[notify")[0])
+            d.signal(signal.SIGHUP)
+            d.wait_log("configuration read again", 3)
+            d.stop()
+        self.assertEqual(len(self.hook.got), 2)
+        self.assert_nothing_left()
+
+    def test_mail_by_starttls(self):
+        folder = self.stack.folder
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
+             "-out", folder / "cert.pem"])
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        mails = Mails(tls)
+        self.addCleanup(mails.close)
+        self.configure("""[notify mail]
+url = smtp://127.0.0.1:%d
+from = agent@example.com
+to = ops@example.com
+user = me
+password = s3cret
+ca_file = cert.pem""" % mails.port)
+        self.stack.lifeboat("notify", "--test", expect=0)
+        self.assertEqual(len(mails.mails), 1)
+        login = [w for w in mails.said if w.startswith("AUTH PLAIN")]
+        self.assertEqual(base64.b64decode(login[0].split()[-1]), b"\0me\0s3cret")
+        self.stack.write_conf(self.stack.conf().replace("ca_file = cert.pem\n", ""))
+        r = self.stack.lifeboat("notify", "--test", expect=1)
+        self.assertIn("certificate", r.out)
+        self.assertNotIn("s3cret", r.out + r.err)
+        self.assertEqual(len(mails.mails), 1)
 
     def test_test_says_how_each_went(self):
         mails = Mails()
