@@ -97,6 +97,9 @@ class Mails:
                             break
                         mail += part[1:] if part.startswith(b"..") else part
                     self.mails.append(mail)
+                if word == b"AUTH":
+                    peer.sendall(b"334 \r\n")
+                    self.said.append("LOGIN " + lines.readline().decode().strip())
                 answers = {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 ok\r\n",
                            b"EHLO": b"250-test\r\n250 AUTH PLAIN\r\n" if secret
                            else b"250-test\r\n250 STARTTLS\r\n" if self.tls else b"250 test\r\n"}
@@ -210,7 +213,6 @@ url = %s/id?x=1
         self.assertEqual([p for p, _ in self.hook.got][2:], ["/id/start?x=1", "/id?x=1"])
 
     def test_overdue_and_unproven_when_nothing_ever_runs(self):
-        # A schedule whose runs can't begin: another one holds the machine.
         set_clock(self.stack, "2030-05-01 01:50:00")
         with self.daemon("""[schedule]
 backup = 0 2 * * *
@@ -316,7 +318,7 @@ password = s3cret
 ca_file = cert.pem""" % mails.port)
         self.stack.lifeboat("notify", "--test", expect=0)
         self.assertEqual(len(mails.mails), 1)
-        login = [w for w in mails.said if w.startswith("AUTH PLAIN")]
+        login = [w for w in mails.said if w.startswith("LOGIN ")]
         self.assertEqual(base64.b64decode(login[0].split()[-1]), b"\0me\0s3cret")
         self.stack.write_conf(self.stack.conf().replace("ca_file = cert.pem\n", ""))
         r = self.stack.lifeboat("notify", "--test", expect=1)
