@@ -191,6 +191,14 @@ static const struct cli_option prune_options[] = {
 		.help = text                                                                       \
 	}
 
+static const struct cli_option init_options[] = {
+    OUTPUT_OPTION("the file to write; without it ./agent.conf. One that is there stays as it is"),
+    {.name = "project",
+     .value = "NAME",
+     .help = "this Compose project; without it the one of the working directory"},
+    NONE,
+};
+
 static const struct cli_option keygen_options[] = {
     OUTPUT_OPTION("write the identity to this new file, which only its owner may read; without "
 		  "it to stdout"),
@@ -217,6 +225,21 @@ static const struct cli_option help_options[] = {
 
 /* In the order in which they are met: first what every night needs, then what a bad day needs. */
 const struct cli_command cli_commands[] = {
+    {.name = "init",
+     .run = cmd_init,
+     .no_config = true,
+     .summary = "writes agent.conf for the stack that it finds",
+     .description =
+	 "Looks for a Compose project: compose.yaml in the working directory, and the containers "
+	 "that Docker has of it. Where there is none: PostgreSQL, Redis and PgBouncer of this "
+	 "machine, on their usual ports and sockets. Names of users and passwords come from .env "
+	 "files in the working directory and the folders in it; agent.conf gets ${NAME}, never a "
+	 "value.\n\n"
+	 "Says what it found and what is left to fill in. A file that is there is never "
+	 "overwritten. Nothing is changed but that one new file.",
+     .options = init_options,
+     .examples = "lifeboat init\tin the folder of compose.yaml\n"
+		 "lifeboat init --output new.conf\tto compare with agent.conf"},
     {.name = "check",
      .run = cmd_check,
      .summary = "tells whether a backup would work; takes nothing",

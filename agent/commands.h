@@ -11,6 +11,7 @@ int cmd_backup(struct app *app, struct err *err) MUST_USE;
 int cmd_check(struct app *app, struct err *err) MUST_USE;
 int cmd_copy(struct app *app, struct err *err) MUST_USE;
 int cmd_drill(struct app *app, struct err *err) MUST_USE;
+int cmd_init(struct app *app, struct err *err) MUST_USE;
 int cmd_keygen(struct app *app, struct err *err) MUST_USE;
 int cmd_list(struct app *app, struct err *err) MUST_USE;
 int cmd_notify(struct app *app, struct err *err) MUST_USE;
