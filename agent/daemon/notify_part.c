@@ -27,7 +27,8 @@ enum {
 	RETRY_FIRST_MS = 10000,
 	RETRY_LONGEST_MS = 3600000,
 	KILL_AFTER_MS = 5000, /* behind its own time-out */
-	STOP_MS = 1000
+	STOP_MS = 1000,
+	AGAIN_MS = 1000
 };
 
 /* One notifier and what waits for it. */
@@ -456,8 +457,9 @@ static void notify_wish(void *part, struct daemon_wish *w)
 		int64_t at = is_ping(n) ? INT64_MAX : alarms_due(p->alarms, n, now);
 		next = at < next ? at : next;
 	}
+	/* Not at once, should it be due still: what is told needs memory. */
 	if (next != INT64_MAX)
-		w->due = deadline_min(w->due, deadline_in(next > now ? next - now : 0));
+		w->due = deadline_min(w->due, deadline_in(next > now ? next - now : AGAIN_MS));
 }
 
 static void notify_wake(void *part)

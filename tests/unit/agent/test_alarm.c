@@ -221,8 +221,8 @@ static void alarms_restore__garbage__is_left_out(void **state)
 	(void)state;
 	static const char *const docs[] = {
 	    "[]", "{\"conditions\":7,\"told\":[]}",
-	    "{\"conditions\":{\"failure/backup\":5,\"unproven\":{\"since_ms\":-1}},"
-	    "\"told\":{\"ops\":{\"failure/backup\":\"x\"},\"b\":null}}"};
+	    ("{\"conditions\":{\"failure/backup\":5,\"unproven\":{\"since_ms\":-1}},"
+	     "\"told\":{\"ops\":{\"failure/backup\":\"x\"},\"b\":null}}")};
 	for (size_t i = 0; i < sizeof docs / sizeof *docs; i++) {
 		CLEANUP(alarms_freep) struct alarms *a = fresh();
 		struct config_notify n = notifier(DEFAULTS);
