@@ -1,0 +1,118 @@
+"""The Debian package: what is in it, and how it comes to a bare Debian 12 and goes again."""
+
+import re
+import shutil
+import tempfile
+import unittest
+import uuid
+from pathlib import Path
+
+from docker_daemon import BUILD, daemon, lock
+from images import debootstrap, digest
+from stack import TOP, run
+
+SUITE = "bookworm"
+# Of any installation: dpkg's own records, and copies that the tools for users keep.
+NOISE = r"^/(proc|sys|dev|tmp|var/lib/dpkg|var/log|var/cache|run)(/|$)|^/etc/(passwd|group|shadow|gshadow|subuid|subgid)-$" \
+        r"|^/etc/\.pwd\.lock$|^/\.dockerenv$"
+
+
+def package():
+    """Of a release build, made once and brought up to date."""
+    build = BUILD / "package"
+    with lock("package"):
+        run(["cmake", "-S", TOP, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"], timeout=120)
+        run(["nice", "cmake", "--build", build, "-j2"], timeout=1100)
+        for old in build.glob("*.deb"):
+            old.unlink()
+        run(["cpack", "-G", "DEB"], cwd=build)
+        return next(build.glob("lifeboat_*.deb"))
+
+
+def depends(deb):
+    text = run(["dpkg-deb", "-f", deb, "Depends"]).stdout.decode()
+    return sorted(re.match(r"[a-z0-9.+-]+", word.strip()).group() for word in text.split(","))
+
+
+class Package(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.deb = package()
+
+    def container(self):
+        """A bare system with what the package says that it needs, and nothing else."""
+        docker, needs = daemon(), depends(self.deb)
+        base = "lifeboat-test/bare:%s-%s" % (SUITE, digest(needs))
+        with lock("images"):
+            if not docker.has("image", base):
+                with tempfile.TemporaryDirectory(prefix="lb-bare-") as folder:
+                    system = Path(folder) / "system.tar"
+                    debootstrap(SUITE, needs, ["--variant=minbase"], system, folder)
+                    docker("import", system, base)
+        name = "lb" + uuid.uuid4().hex[:8]
+        docker("run", "-d", "--name", name, "--network", "none", "--init", base, "sleep", "600")
+        self.addCleanup(docker.run, "rm", "-f", name, check=False)
+        docker("cp", self.deb, name + ":/tmp/lifeboat.deb")
+        return lambda *argv, **more: docker.run("exec", name, *argv, **more)
+
+    def state(self, inside):
+        """Every name, and every user and group."""
+        names = inside("find", "/", "-xdev").stdout.decode().splitlines()
+        users = inside("cat", "/etc/passwd", "/etc/group").stdout.decode().splitlines()
+        return sorted(n for n in names if not re.search(NOISE, n)), sorted(users)
+
+    def test_lintian__finds_no_error(self):
+        done = run(["lintian", "--allow-root", "--fail-on", "error", self.deb], check=False)
+        self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+
+    def test_units__are_hardened(self):
+        for unit in ("lifeboat.service", "lifeboat-backup.service", "lifeboat-drill.service"):
+            done = run(["systemd-analyze", "security", "--offline=true", "--threshold=25", "--no-pager",
+                        TOP / "packaging" / "systemd" / unit], check=False)
+            self.assertEqual(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+
+    def test_sample__has_nothing_set(self):
+        with tempfile.TemporaryDirectory(prefix="lb-deb-") as folder:
+            run(["dpkg-deb", "-x", self.deb, folder])
+            text = (Path(folder) / "etc/lifeboat/agent.conf").read_text()
+        self.assertEqual([line for line in text.splitlines() if line and line[0] not in ";#"], [])
+        self.assertIn("\n;[stack]\n", text)
+
+    def test_package__made_twice__is_the_same(self):
+        again = Path(tempfile.mkdtemp(prefix="lb-deb-"))
+        self.addCleanup(shutil.rmtree, again)
+        digests = set()
+        for place in (again / "one", again / "two"):
+            place.mkdir()
+            run(["env", "SOURCE_DATE_EPOCH=1795392000", "cpack", "-G", "DEB", "-B", place], cwd=self.deb.parent)
+            digests.add(next(place.glob("*.deb")).read_bytes())
+        self.assertEqual(len(digests), 1)
+
+    def test_bare_system__install_and_purge__leave_nothing(self):
+        inside = self.container()
+        before = self.state(inside)
+        inside("dpkg", "-i", "/tmp/lifeboat.deb")
+        self.assertIn(b"lifeboat 0.1.0", inside("lifeboat", "version").stdout)
+        stat = inside("stat", "-c", "%U:%G %a", "/etc/lifeboat/agent.conf", "/var/lib/lifeboat").stdout.decode()
+        self.assertEqual(stat.splitlines(), ["root:lifeboat 640", "lifeboat:lifeboat 750"])
+        self.assertNotIn(b"not found", inside("ldd", "/usr/bin/lifeboat").stdout)
+        # Nothing is configured, so nothing runs.
+        self.assertEqual(inside("lifeboat", "run", check=False).returncode, 78)
+        inside("dpkg", "-i", "/tmp/lifeboat.deb")
+        inside("dpkg", "--purge", "lifeboat")
+        self.assertEqual(self.state(inside), before)
+
+    def test_purge__spares_backups_and_keys(self):
+        inside = self.container()
+        inside("dpkg", "-i", "/tmp/lifeboat.deb")
+        inside("sh", "-c", "mkdir /var/lib/lifeboat/backups; touch /var/lib/lifeboat/hdms.json /etc/lifeboat/identity.txt")
+        said = inside("dpkg", "--purge", "lifeboat").stderr.decode()
+        self.assertIn("/var/lib/lifeboat is not empty and stays", said)
+        found = inside("find", "/var/lib/lifeboat", "/etc/lifeboat").stdout.decode().split()
+        self.assertEqual(found, ["/var/lib/lifeboat", "/var/lib/lifeboat/backups", "/etc/lifeboat",
+                                 "/etc/lifeboat/identity.txt"])
+        inside("getent", "passwd", "lifeboat")
+
+
+if __name__ == "__main__":
+    unittest.main()
