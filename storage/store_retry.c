@@ -4,7 +4,7 @@
 
 /* A connection that brought as much as this has earned all its retries again. With less, each
  * broken one counts: a server that breaks every one after a few bytes is given up. */
-#define PROGRESS_BYTES (UINT64_C(1) << 20)
+#define PROGRESS_BYTES (UINT64_C(256) << 10)
 
 bool store_again(const struct store *s, struct retry *r, const char *what, struct err *err)
 {

@@ -35,26 +35,43 @@ class Cutter:
 
     def _serve(self, client):
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
-            up = threading.Thread(target=self._pump, args=(client, server, None), daemon=True)
+            up = threading.Thread(target=self._up, args=(client, server), daemon=True)
             up.start()
-            self._pump(server, client, self.after)
+            self._down(server, client, self.after)
             up.join()
 
-    def _pump(self, source, to, left):
+    @staticmethod
+    def _end(door, how):
         try:
-            while data := source.recv(16384):
-                if left is not None and left < len(data):
-                    self.cuts += 1
-                    break
-                left = left and left - len(data)
-                to.sendall(data)
+            door.shutdown(how)
         except OSError:
             pass
-        for end in (source, to):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+
+    def _up(self, client, server):
+        """Until the client has enough: what it sent and nobody read would reset the connection, and with it go
+        bytes that it was sent and has not read yet."""
+        try:
+            while data := client.recv(16384):
+                try:
+                    server.sendall(data)
+                except OSError:
+                    pass
+        except OSError:
+            pass
+        self._end(server, socket.SHUT_RDWR)
+
+    def _down(self, server, client, left):
+        try:
+            while data := server.recv(16384):
+                if left < len(data):
+                    self.cuts += 1
+                    break
+                left -= len(data)
+                client.sendall(data)
+        except OSError:
+            pass
+        self._end(server, socket.SHUT_RDWR)
+        self._end(client, socket.SHUT_WR)
 
 
 class OnAnotherHost(StackCase):

@@ -155,8 +155,9 @@ class Answers(WebCase):
         other.configure()
         other.start(wait=False)
         self.addCleanup(other.stop)
-        wait_for("the second agent", lambda: "runs for stack" in other.said())
-        self.assertIn("page: 127.0.0.1:%d: Address already in use" % other.port, other.said())
+        wait_for("the second agent's words",
+                 lambda: "page: 127.0.0.1:%d: Address already in use" % other.port in other.said())
+        self.assertIn("runs for stack", other.said())
 
 
 class Access(WebCase):
