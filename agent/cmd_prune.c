@@ -91,15 +91,13 @@ static int plan(const struct pruning *p, const struct config_store *store, struc
 		const char *use;
 		if (find_use(p, s, b, &use, err) < 0)
 			return -1;
-		s->items[i] =
-		    (struct retention_item){.taken_ms = b->taken_ms,
-					    /* An archive with damage proves nothing any more. */
-					    .proof = b->damaged ? PROOF_FAILED : b->proof,
-					    .pinned = b->pinned,
-					    .in_use = use != NULL,
-					    .use = use,
-					    .suspicious = b->suspicious,
-					    .partial = b->partial};
+		s->items[i] = (struct retention_item){.taken_ms = b->taken_ms,
+						      .proof = backup_standing(b),
+						      .pinned = b->pinned,
+						      .in_use = use != NULL,
+						      .use = use,
+						      .suspicious = b->suspicious,
+						      .partial = b->partial};
 	}
 	return retention_plan(&rules, p->app->config->timezone, clock_wall_ms(), s->items, c->count,
 			      err);
@@ -139,6 +137,9 @@ static int apply(struct pruning *p, struct pruned_store *s, struct err *err)
 		bool keep = s->items[i].keep;
 		const char *word = keep ? "keep" : p->dry ? "would remove" : "removed";
 		const char *reason = s->items[i].reason;
+		/* A host that slept finds here that another one has taken over. */
+		if (!keep && s->lock != NULL && store_lock_check(s->lock, err) < 0)
+			return -1;
 		if (!keep && !p->dry && remove_backup(p, s, b, &why) < 0) {
 			if (!is_refusal(&why)) {
 				*err = why;
@@ -172,6 +173,22 @@ static int tell_swept(struct pruning *p, const struct strlist *swept, struct err
 	return 0;
 }
 
+/* Somebody may have begun to copy it since it was listed, or have committed it. */
+static int is_still_orphan(const struct pruning *p, struct store *store, const struct leftover *l,
+			   bool *ret, struct err *err)
+{
+	CLEANUP(lease_marks_done) struct lease_marks now = {0};
+	char sidecar[STORE_NAME_MAX + 1];
+	struct store_object there;
+	struct err why = ERR_INIT;
+	if (load_marks(p, store, l->id, &now, err) < 0 ||
+	    catalog_sidecar_name(p->stack, l->id, sidecar, err) < 0)
+		return -1;
+	*ret = now.count == 0 && store_stat(store, sidecar, &there, &why) < 0 &&
+	       why.code == ERR_ABSENT;
+	return 0;
+}
+
 /* Archives whose backup was killed before its commit or whose sidecar was lost, and what a killed
  * removal left. */
 static int sweep_orphans(struct pruning *p, struct pruned_store *s, struct err *err)
@@ -185,6 +202,12 @@ static int sweep_orphans(struct pruning *p, struct pruned_store *s, struct err *
 		struct err why = ERR_INIT;
 		bool goes = l->goes;
 		const char *kept = l->why;
+		if (goes && s->lock != NULL &&
+		    (store_lock_check(s->lock, err) < 0 ||
+		     is_still_orphan(p, s->store, l, &goes, err) < 0))
+			return -1;
+		if (l->goes && !goes)
+			kept = "somebody uses it, or it has its sidecar again";
 		if (goes && !p->dry && store_remove(s->store, l->name, &why) < 0) {
 			if (!is_refusal(&why)) {
 				*err = why;

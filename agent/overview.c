@@ -302,7 +302,8 @@ static struct found find(const struct overview_facts *f)
 				continue;
 			if (outdoes(b, r.newest))
 				r.newest = b;
-			if (b->proof == PROOF_PASSED && !b->damaged && outdoes(b, r.proven))
+			if (backup_standing(b) == PROOF_PASSED && !b->suspicious &&
+			    outdoes(b, r.proven))
 				r.proven = b;
 		}
 	}

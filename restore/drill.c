@@ -80,6 +80,10 @@ static int write_evidence(const struct restore_job *job, struct restore_result *
 		return -1;
 	if (failure != NULL && json_put(evidence, "error", json_text_value(failure->msg), err) < 0)
 		return -1;
+	/* Bytes that are wrong here say nothing of the copies in other stores. */
+	if (failure != NULL && failure->code == ERR_CORRUPT &&
+	    json_put(evidence, "this_copy_only", json_true(), err) < 0)
+		return -1;
 	if (catalog_evidence_name(job->stack, job->backup->id, began_ms, r->evidence_name, err) <
 		0 ||
 	    json_text(evidence, true, &json, err) < 0)

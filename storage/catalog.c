@@ -346,13 +346,19 @@ static int ambiguous(const struct catalog *c, const char *prefix, size_t matches
 		       shown);
 }
 
+enum proof backup_standing(const struct backup *b)
+{
+	return b->damaged || b->broken[0] != '\0' ? PROOF_FAILED : b->proof;
+}
+
 static int find_special(const struct catalog *c, bool proven, const struct backup **ret,
 			struct err *err)
 {
 	for (size_t i = 0; i < c->count; i++) {
 		/* One component alone is not the backup that a bad day asks for. */
 		if (c->items[i].broken[0] == '\0' && !c->items[i].partial &&
-		    (!proven || (c->items[i].proof == PROOF_PASSED && !c->items[i].damaged))) {
+		    (!proven ||
+		     (backup_standing(&c->items[i]) == PROOF_PASSED && !c->items[i].suspicious))) {
 			*ret = &c->items[i];
 			return 0;
 		}

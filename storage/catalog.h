@@ -47,6 +47,10 @@ struct backup {
 	char broken[256];     /* not empty: why the sidecar can't be used */
 };
 
+/* Its proof as retention counts it: an archive that is damaged or not there proves nothing any more
+ * and takes no sound one's place, whatever a drill said before. */
+enum proof backup_standing(const struct backup *b);
+
 struct catalog {
 	struct backup *items; /* newest first */
 	size_t count;
@@ -54,9 +58,9 @@ struct catalog {
 
 int catalog_load(struct store *s, const char *stack, struct catalog *ret, struct err *err) MUST_USE;
 void catalog_done(struct catalog *c);
-/* An id, a unique prefix of one, "latest", or "proven", which is none that is damaged. ERR_ABSENT
- * says what there is; an ambiguous prefix is ERR_USAGE and names the candidates. A broken one is
- * found by its whole id only: look at `broken`. Borrowed. */
+/* An id, a unique prefix of one, "latest", or "proven", which is none that is damaged or
+ * suspicious. ERR_ABSENT says what there is; an ambiguous prefix is ERR_USAGE and names the
+ * candidates. A broken one is found by its whole id only: look at `broken`. Borrowed. */
 int catalog_find(const struct catalog *c, const char *which, const struct backup **ret,
 		 struct err *err) MUST_USE;
 

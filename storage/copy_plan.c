@@ -18,7 +18,7 @@ static bool is_broken(const struct backup *b)
 static struct retention_item item_of(const struct backup *b)
 {
 	return (struct retention_item){.taken_ms = b->taken_ms,
-				       .proof = b->proof,
+				       .proof = backup_standing(b),
 				       .pinned = b->pinned,
 				       .in_use = is_broken(b),
 				       .suspicious = b->suspicious,
@@ -29,8 +29,9 @@ static struct retention_item item_of(const struct backup *b)
 static struct retention_item held_item(const struct backup *held, const struct backup *source)
 {
 	struct retention_item item = item_of(held);
-	if (source != NULL && source->proved_ms > held->proved_ms)
-		item.proof = source->proof;
+	if (source != NULL && !held->damaged && !is_broken(held) &&
+	    source->proved_ms > held->proved_ms)
+		item.proof = backup_standing(source);
 	return item;
 }
 

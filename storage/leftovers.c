@@ -119,7 +119,8 @@ static int count_backups(struct finding *f, struct err *err)
 		return -1;
 	for (size_t i = 0; i < c.count; i++) {
 		/* What an archive may go for is a backup that could stand in for it. */
-		if (c.items[i].broken[0] != '\0' || c.items[i].partial || c.items[i].suspicious)
+		if (backup_standing(&c.items[i]) == PROOF_FAILED || c.items[i].partial ||
+		    c.items[i].suspicious)
 			continue;
 		/* Newest first. */
 		if (f->backups++ == 0)

@@ -251,8 +251,11 @@ static int folder_remove(void *self, const char *name, struct err *err)
 	CLEANUP(freep) char *path = NULL;
 	if (path_in(f, name, &path, err) < 0)
 		return -1;
-	if (unlink(path) < 0)
-		return errno == ENOENT ? 0 : err_sys(err, ERR_IO, errno, "can't remove '%s'", path);
+	if (unlink(path) < 0 && errno != ENOENT) {
+		/* chattr +i is a folder's object lock. */
+		bool denied = errno == EPERM || errno == EACCES || errno == EROFS;
+		return err_sys(err, denied ? ERR_DENIED : ERR_IO, errno, "can't remove '%s'", path);
+	}
 	return dir_sync(f->path, err);
 }
 

@@ -74,7 +74,9 @@ static int look_at(struct store *store, const char *name, struct suspicion_figur
 	struct err why = ERR_INIT;
 	*ret_is = false;
 	if (sidecar_load(store, name, &json, &s, &why) < 0) {
-		if (why.code == ERR_CORRUPT || why.code == ERR_LIMIT || why.code == ERR_ABSENT)
+		/* It is about that one object: the new backup must not fail because of it. */
+		if (why.code == ERR_CORRUPT || why.code == ERR_LIMIT || why.code == ERR_ABSENT ||
+		    why.code == ERR_IO || why.code == ERR_DENIED)
 			return 0;
 		*err = why;
 		return -1;
@@ -97,7 +99,10 @@ int suspicion_history(struct store *store, const char *stack, unsigned wanted,
 	if (str_printf(&prefix, err, "%s-", stack) < 0 || store_list(store, prefix, &all, err) < 0)
 		return -1;
 	/* By name is by time: ids begin with it. */
-	for (size_t i = all.count; i-- > 0 && count < wanted && !last && read < LOOK_BACK_MAX;) {
+	/* However many suspicious ones came since: without a history nothing would be suspicious.
+	 */
+	for (size_t i = all.count;
+	     i-- > 0 && count < wanted && !last && (count == 0 || read < LOOK_BACK_MAX);) {
 		struct catalog_name n;
 		bool is;
 		if (!catalog_name_parse(stack, all.items[i].name, &n) ||
