@@ -86,9 +86,23 @@ static bool is_overridden(const char *entry, const char *const *env)
 	return false;
 }
 
+/* May it be told to a program of another user? Passwords and keys of ours are in the environment
+ * too, and what is restored can read its own. */
+static bool may_cross(const char *entry)
+{
+	static const char *const some[] = {"PATH", "LANG",   "LANGUAGE",
+					   "TZ",   "TMPDIR", "LD_LIBRARY_PATH"};
+	for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+		if (is_same_name(entry, some[i]))
+			return true;
+	return strncmp(entry, "LC_", 3) == 0;
+}
+
 static int prepare_env(struct launch *l, struct err *err)
 {
 	const char *const *ours = l->opts->env;
+	const struct identity *who = l->opts->run_as;
+	bool crosses = who != NULL && who->uid != geteuid();
 	size_t count = 0, n = 0;
 	for (size_t i = 0; environ != NULL && environ[i] != NULL; i++)
 		count++;
@@ -98,7 +112,7 @@ static int prepare_env(struct launch *l, struct err *err)
 	if (l->env == NULL)
 		return -1;
 	for (size_t i = 0; environ != NULL && environ[i] != NULL; i++)
-		if (!is_overridden(environ[i], ours))
+		if (!is_overridden(environ[i], ours) && (!crosses || may_cross(environ[i])))
 			l->env[n++] = environ[i];
 	for (size_t i = 0; ours != NULL && ours[i] != NULL; i++)
 		if (strchr(ours[i], '=') != NULL && !is_overridden(ours[i], ours + i + 1))

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static enum log_level most_detailed = LOG_INFO;
 static pthread_mutex_t one_line = PTHREAD_MUTEX_INITIALIZER;
@@ -24,6 +25,22 @@ void log_set_hooks(void (*before)(void), void (*after)(void))
 	after_line = after;
 }
 
+/* A message may have text from a server in it: no control character gets out, none of C1 either. */
+static void put_plain(const char *text)
+{
+	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+		bool c1 = c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0x9F;
+		if (*c == '\n')
+			fputs("\n  ", stderr);
+		else if ((*c < 0x20 && *c != '\t') || *c == 0x7f)
+			fprintf(stderr, "\\x%02x", *c);
+		else if (c1)
+			fprintf(stderr, "\\u%04x", *++c);
+		else
+			fputc(*c, stderr);
+	}
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	static const char *const prefix[] = {
@@ -40,7 +57,12 @@ void log_line(enum log_level level, const char *fmt, ...)
 	if (before_line != NULL)
 		before_line();
 	fputs(prefix[level], stderr);
-	vfprintf(stderr, fmt, args);
+	char *text = NULL;
+	if (vasprintf(&text, fmt, args) >= 0)
+		put_plain(text);
+	else
+		fputs("out of memory", stderr);
+	free(text);
 	fputc('\n', stderr);
 	if (after_line != NULL)
 		after_line();

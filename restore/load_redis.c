@@ -195,6 +195,18 @@ static int put_own_lines(struct strlist *ret, const char *text, struct err *err)
 	return 0;
 }
 
+/* Between quotes in redis.conf. */
+static int put_quoted(struct buf *b, const char *text, struct err *err)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+		bool plain = c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+		if ((plain ? buf_append(b, text, 1, err) : buf_printf(b, err, "\\x%02x", c)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Production's password may stand on its command line only. The sandbox has the application's then:
  * without one, everybody on this machine could read what was restored. */
 static int guard(struct sandbox *sb, struct strlist *directives, struct err *err)
@@ -211,14 +223,24 @@ static int guard(struct sandbox *sb, struct strlist *directives, struct err *err
 	if (redis_url_parse(sb->job->redis_url, &url, err) < 0)
 		return -1;
 	const char *password = secret_text(&url.password);
+	bool named = url.user != NULL && url.user[0] != '\0' && strcmp(url.user, "default") != 0;
+	struct buf quoted;
 	int rc = 0;
-	/* A user of its own exists in the server's memory alone; it is made anew with all rights.
-	 */
-	if (password[0] != '\0' && strpbrk(password, " \"'\\\n\r\t") == NULL)
-		rc = url.user != NULL && url.user[0] != '\0' && strcmp(url.user, "default") != 0
-			 ? strlist_pushf(directives, err, "user %s on >%s ~* &* +@all", url.user,
-					 password)
-			 : strlist_pushf(directives, err, "requirepass %s", password);
+	buf_init(&quoted, 64 << 10);
+	if (password[0] != '\0')
+		rc = put_quoted(&quoted, password, err);
+	/* A user of its own exists in the server's memory alone; it is made anew with all rights,
+	 * and the default user is switched off: it would need no password. */
+	if (password[0] != '\0' && rc == 0)
+		rc = named
+			 ? strlist_push(directives, "user default off", err) < 0
+			       ? -1
+			       : strlist_pushf(directives, err, "user %s on \">%s\" ~* &* +@all",
+					       url.user, buf_text(&quoted))
+			 : strlist_pushf(directives, err, "requirepass \"%s\"", buf_text(&quoted));
+	if (quoted.data != NULL)
+		explicit_bzero(quoted.data, quoted.len);
+	buf_done(&quoted);
 	redis_url_done(&url);
 	return rc;
 }

@@ -76,9 +76,13 @@ static int find_all_blocks(struct table_load *l, struct err *err)
 	pgdump_free(l->dump);
 	l->dump = NULL;
 	if (sandbox_stream(l->sb, l->stream, &from, err) < 0 || pgdump_new(&l->dump, err) < 0 ||
-	    pgdump_sink(l->dump, &to, err) < 0 || flow_copy(from, to, NULL, err) < 0)
+	    pgdump_sink(l->dump, &to, err) < 0 || flow_copy(from, to, NULL, err) < 0 ||
+	    sink_close(to, err) < 0)
 		return -1;
-	return sink_close(to, err);
+	/* What is cut out of the head later goes by the places that were found just now. */
+	if (pgdump_head_bytes(l->dump) != l->head.len)
+		return err_set(err, ERR_CORRUPT, "the dump is another than when it was read first");
+	return 0;
 }
 
 static bool is_picked(const struct table_pick *p, int32_t id)
@@ -101,6 +105,8 @@ static int find_table(const struct table_load *l, const struct pgdump_entry *e, 
 {
 	size_t i;
 	json_t *table;
+	if (e->schema == NULL || e->tag == NULL)
+		return err_set(err, ERR_CORRUPT, "the dump has rows of a table without a name");
 	json_array_foreach(json_object_get(l->db, "tables"), i, table)
 	{
 		if (says(table, "schema", e->schema) && says(table, "name", e->tag)) {

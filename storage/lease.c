@@ -11,7 +11,7 @@
 #include "storage/store_impl.h"
 
 /* After a renewal that failed. */
-enum { RENEW_AGAIN_MS = 60 * 1000 };
+enum { RENEW_AGAIN_MS = 60 * 1000, LAST_NUMBER_TRIES = 8 };
 
 struct lease {
 	struct store *store;
@@ -273,11 +273,19 @@ static int create_next(struct lease *l, struct err *err)
 {
 	CLEANUP(freep) char *object = NULL;
 	struct store_object highest;
-	if (find_highest(l->store, l->name, &l->number, &highest, NULL, err) < 0 ||
-	    (l->number > 0 && check_free(l, &highest, err) < 0))
-		return -1;
-	if (l->number >= LEASE_LAST_NUMBER)
-		return err_set(err, ERR_LIMIT, "there is no number after '%s'", highest.name);
+	for (unsigned tries = 0;; tries++) {
+		if (find_highest(l->store, l->name, &l->number, &highest, NULL, err) < 0 ||
+		    (l->number > 0 && check_free(l, &highest, err) < 0))
+			return -1;
+		if (l->number < LEASE_LAST_NUMBER)
+			break;
+		/* Nobody counts that far: it was put there, and its holder is dead. */
+		if (tries == LAST_NUMBER_TRIES)
+			return err_set(err, ERR_LIMIT, "there is no number after '%s'",
+				       highest.name);
+		if (store_remove(l->store, highest.name, err) < 0)
+			return -1;
+	}
 	l->number++;
 	if (str_printf(&object, err, "%s.lease-%09u", l->name, l->number) < 0 ||
 	    set_object(l, object, err) < 0)

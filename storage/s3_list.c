@@ -3,7 +3,14 @@
 #include "base/fault.h"
 #include "storage/s3.h"
 
-enum { QUERY_MAX = 16 << 10, PAGE = 1000, PAGE_IN_TESTS = 7, OBJECTS_MAX = 1000000 };
+enum {
+	QUERY_MAX = 16 << 10,
+	PAGE = 1000,
+	PAGE_IN_TESTS = 7,
+	OBJECTS_MAX = 1000000,
+	UNFINISHED_MAX = 100000,
+	PAGES_MAX = 200000 /* a server that invents marks ends there */
+};
 
 /* ---- pages ---- */
 
@@ -170,7 +177,10 @@ int s3_list(struct s3 *s, const char *prefix, struct store_objects *ret, struct 
 	CLEANUP(freep) char *mark = NULL;
 	CLEANUP(buf_done) struct buf query;
 	buf_init(&query, QUERY_MAX);
+	unsigned pages = 0;
 	for (bool more = true; more;) {
+		if (pages++ == PAGES_MAX)
+			return endless(s, "does not end", err);
 		CLEANUP(http_response_done) struct http_response r = {0};
 		CLEANUP(xml_freep) struct xml *x = NULL;
 		if (list_query(s, prefix, mark, &query, err) < 0 ||
@@ -216,6 +226,9 @@ static int take_unfinished(struct s3 *s, const struct xml_node *page, const stru
 	/* What has no time is not known to be old. */
 	if (name == NULL || id[0] == '\0' || !s3_time(text_or(item, "Initiated", ""), &u.begun_ms))
 		return 0;
+	if (to->count == UNFINISHED_MAX)
+		return err_set(err, ERR_LIMIT, "bucket '%s': more than %d unfinished uploads",
+			       s->bucket, (int)UNFINISHED_MAX);
 	struct s3_unfinished *items =
 	    mem_grow(to->items, to->count, sizeof *items, "a list of uploads", err);
 	if (items == NULL)
@@ -260,7 +273,10 @@ int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_li
 	CLEANUP(freep) char *id_mark = NULL;
 	CLEANUP(buf_done) struct buf query;
 	buf_init(&query, QUERY_MAX);
+	unsigned pages = 0;
 	for (bool more = true; more;) {
+		if (pages++ == PAGES_MAX)
+			return endless(s, "does not end", err);
 		CLEANUP(http_response_done) struct http_response r = {0};
 		CLEANUP(xml_freep) struct xml *x = NULL;
 		CLEANUP(freep) char *key = NULL;

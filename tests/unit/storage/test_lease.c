@@ -210,14 +210,12 @@ static void take__lease_of_garbage__is_held_for_its_time(void **state)
 	assert_taken(8);
 }
 
-static void take__last_number__is_refused(void **state)
+static void take__last_number_of_the_dead__begins_anew(void **state)
 {
 	(void)state;
-	struct err err = ERR_INIT;
+	plant("hdms.lease-000000003", true, false, true);
 	plant("hdms.lease-999999999", true, false, true);
-	assert_int_equal(lease_take(store, "hdms", "backup", &taken, &err), -1);
-	assert_int_equal(err.code, ERR_LIMIT);
-	assert_string_equal(err.msg, "there is no number after 'hdms.lease-999999999'");
+	assert_taken(4);
 }
 
 static void take__lower_numbers__count_for_nothing_and_go(void **state)
@@ -622,7 +620,7 @@ int main(void)
 	    TEST(take__holder_was_a_process_of_this_host__is_free_at_once),
 	    TEST(take__ended_one__is_free_whatever_the_time),
 	    TEST(take__lease_of_garbage__is_held_for_its_time),
-	    TEST(take__last_number__is_refused),
+	    TEST(take__last_number_of_the_dead__begins_anew),
 	    TEST(take__lower_numbers__count_for_nothing_and_go),
 	    TEST(holder__cut_or_flipped_anywhere__is_bounded_and_no_error),
 	    TEST(two_takers__at_the_same_moment__one_wins),
