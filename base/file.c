@@ -66,7 +66,22 @@ static int open_part(const char *part, mode_t mode, int *ret_fd, struct err *err
 {
 	for (int tries = 0;; tries++) {
 		CLEANUP(fd_closep)
-		int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+		int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+		/* Never into a file that is there, which others may have open: a leftover goes. */
+		if (fd < 0 && errno == EEXIST && tries < LOCK_TRIES) {
+			bool removed;
+			struct stat st;
+			if (lstat(part, &st) == 0 && !S_ISREG(st.st_mode))
+				return err_set(err, ERR_IO, "'%s' is in the way and is no file",
+					       part);
+			if (file_remove_leftover(part, &removed, err) < 0 ||
+			    (!removed && wait_ms(LOCK_PAUSE_MS, err) < 0))
+				return -1;
+			continue;
+		}
+		if (fd < 0 && errno == EEXIST)
+			return err_set(err, ERR_LOCKED, "'%s' is being written by another process",
+				       part);
 		if (fd < 0)
 			return err_sys(err, ERR_IO, errno, "can't create '%s'", part);
 		bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
