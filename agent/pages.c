@@ -177,7 +177,7 @@ int page_lifeboat(enum doc_format format, char **ret, struct err *err)
 		if (c->examples != NULL)
 			put_examples(d, c->examples);
 	doc_heading(d, "See also");
-	doc_text(d, "agent.conf(5), pg_dump(1), pg_restore(1), redis-server(1), pgbouncer(1), "
-		    "zstd(1), tar(1)");
+	doc_text(d, "agent.conf(5), lifeboat-archive(5), pg_dump(1), pg_restore(1), "
+		    "redis-server(1), pgbouncer(1), zstd(1), tar(1)");
 	return doc_take(d, ret, err);
 }

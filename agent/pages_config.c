@@ -155,6 +155,6 @@ int page_config(enum doc_format format, char **ret, struct err *err)
 		 "The configuration: the first one that is there. Where it holds a password, let "
 		 "only its owner read it (mode 0600).");
 	doc_heading(d, "See also");
-	doc_text(d, "lifeboat(1)");
+	doc_text(d, "lifeboat(1), lifeboat-archive(5)");
 	return doc_take(d, ret, err);
 }
