@@ -173,6 +173,10 @@ static int judge_backups(struct judging *j, size_t reached)
 	if (json_is_object(newest) && !json_is_object(proven) &&
 	    because(j, ATTENTION, "no backup has been proved yet: run a drill") < 0)
 		return -1;
+	if (json_is_true(json_object_get(proven, "suspicious")) &&
+	    !json_is_true(json_object_get(newest, "suspicious")) &&
+	    because(j, ATTENTION, "every proven backup is suspicious") < 0)
+		return -1;
 	if (json_is_object(proven) && limit > 0 && age_of(proven) > limit &&
 	    because(j, ATTENTION, "the newest proven backup is %s old", age(age_of(proven), text)) <
 		0)

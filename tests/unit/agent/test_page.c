@@ -252,6 +252,37 @@ static void overview__of_one_backup__says_how_safe_it_is(void **state)
 	json_decref(evidence);
 }
 
+/* A suspicious backup that was restored is still one that restores; it is named where nothing else
+ * is. */
+static void overview__of_a_suspicious_proof__prefers_any_other(void **state)
+{
+	(void)state;
+	json_t *evidence = parsed("[{\"outcome\":\"passed\",\"restore_ms\":3800}]");
+	int64_t now = (int64_t)NOW_S * 1000, hour = 3600000;
+	struct backup old = {.id = "20261120T020000Z-0001",
+			     .taken_ms = now - 82 * hour,
+			     .proof = PROOF_PASSED,
+			     .proved_ms = now - hour,
+			     .evidence = evidence};
+	struct backup suspicious = {.id = "20261122T020000Z-0001",
+				    .taken_ms = now - 34 * hour,
+				    .proof = PROOF_PASSED,
+				    .proved_ms = now - hour,
+				    .suspicious = true,
+				    .evidence = evidence};
+	struct backup newest = {.id = "20261123T020000Z-0001", .taken_ms = now - 10 * hour};
+	struct backup all[] = {old, suspicious, newest};
+	json_t *doc = overview(all, 3, ERR_NONE);
+	assert_string_equal(json_str_or(json_object_get(doc, "proven"), "id", ""), old.id);
+	json_decref(doc);
+	doc = overview(all + 1, 2, ERR_NONE);
+	assert_string_equal(json_str_or(doc, "verdict", ""),
+			    "Attention: every proven backup is suspicious. The newest proven "
+			    "backup is 34 h old and was restored in 3.8 s.");
+	json_decref(doc);
+	json_decref(evidence);
+}
+
 static void overview__without_backups_or_store__is_danger(void **state)
 {
 	(void)state;
@@ -321,6 +352,7 @@ int main(void)
 	    cmocka_unit_test(page_html__too_large__fails),
 	    cmocka_unit_test(metrics__labels__are_escaped),
 	    cmocka_unit_test(overview__of_one_backup__says_how_safe_it_is),
+	    cmocka_unit_test(overview__of_a_suspicious_proof__prefers_any_other),
 	    cmocka_unit_test(overview__without_backups_or_store__is_danger),
 	    cmocka_unit_test(web_address__what_is_none__is_refused),
 	    cmocka_unit_test(web_address__host_by_a_name__is_not_plain),
