@@ -7,11 +7,12 @@ import signal
 import subprocess
 import tempfile
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
 
 from docker_fault import FaultCase
 from docker_proxy import DockerProxy
-from stack import LIFEBOAT, PG_BIN
+from stack import LIFEBOAT, PG_BIN, wait_for
 
 NOBODY = 65534
 
@@ -63,11 +64,11 @@ class Failures(FaultCase):
 
     def test_daemon_that_ends_during_a_backup(self):
         with self.nothing_changes():
-            with self.held("frame", "backup", env=self.proxy.env) as held:
+            with self.dump_that_waits(**self.proxy.env) as process:
                 self.proxy.cut()
-        self.assertIn(held.result.code, (1, 69), str(held.result))
-        self.assertIn("lifeboat: error: ", held.result.err)
-        self.assertRegex(held.result.err, "pg_dump|Docker", str(held.result))
+                result = self.stack.finish(process, ("backup",))
+        self.assertIn(result.code, (1, 69), str(result))
+        self.assertRegex(result.err, "lifeboat: error: .*(pg_dump|Docker)", str(result))
 
     # ---- which stack
 
@@ -277,11 +278,34 @@ class Failures(FaultCase):
     def test_container_that_is_stopped_during_the_dump(self):
         self.addCleanup(self.start, "postgres")
         with self.nothing_changes(production=False):
-            with self.held("frame", "backup") as held:
+            with self.dump_that_waits() as process:
                 self.docker("stop", self.stack.container("postgres"))
-        self.assertEqual(held.result.code, 1, str(held.result))
-        self.assertRegex(held.result.err, r"lifeboat: error: .*pg_dump", str(held.result))
-        self.assertIn("hdms_", held.result.err)
+                result = self.stack.finish(process, ("backup",))
+        self.assertEqual(result.code, 1, str(result))
+        self.assertRegex(result.err, r"lifeboat: error: .*'hdms_db'.*pg_dump", str(result))
+
+    # ---- a backup that is under way
+
+    @contextmanager
+    def dump_that_waits(self, **env):
+        """A backup whose pg_dump is at work for sure: it waits for a table that somebody else has locked."""
+        self.docker("exec", "-d", self.stack.container("postgres"), "psql", "-qU", self.stack.USER, "-d", "hdms_db", "-c",
+                    "BEGIN; LOCK TABLE tickets IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1000)")
+        self.wait_for_locks("granted AND mode = 'AccessExclusiveLock'")
+        process = self.stack.start_lifeboat("backup", env=env)
+        try:
+            self.wait_for_locks("NOT granted")
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+            self.stack.sql("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%'"
+                           " AND pid <> pg_backend_pid()", check=False)
+
+    def wait_for_locks(self, which):
+        wait_for("a lock: " + which, lambda: self.stack.sql(
+            "hdms_db", "SELECT count(*) FROM pg_locks WHERE relation = 'tickets'::regclass AND " + which) != "0", 60)
 
 
 if __name__ == "__main__":
