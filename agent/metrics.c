@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "agent/daemon/jobs.h"
 #include "agent/overview.h"
 
 /* What is written goes on only as long as nothing failed. */
@@ -47,9 +48,12 @@ static void put_escaped(struct writing *w, const char *text)
 	}
 }
 
-static void head(struct writing *w, const char *name, const char *help)
+/* The two types that are used; what can go down is a gauge. */
+static const char GAUGE[] = "gauge", COUNTER[] = "counter";
+
+static void head(struct writing *w, const char *name, const char *type, const char *help)
 {
-	put(w, "# HELP lifeboat_%s %s\n# TYPE lifeboat_%s gauge\n", name, help, name);
+	put(w, "# HELP lifeboat_%s %s\n# TYPE lifeboat_%s %s\n", name, help, name, type);
 }
 
 /* The name and its labels, which are pairs of name and value up to a NULL. */
@@ -128,7 +132,7 @@ static void put_object(struct writing *w, const struct field *fields, size_t cou
 	if (!json_is_object(obj))
 		return;
 	for (size_t i = 0; i < count; i++) {
-		head(w, fields[i].name, fields[i].help);
+		head(w, fields[i].name, GAUGE, fields[i].help);
 		sample_field(w, &fields[i], NULL, obj);
 	}
 }
@@ -157,6 +161,8 @@ static const struct field newest_fields[] = {
 static const struct field proven_fields[] = {
     {"proven_backup_timestamp_seconds", "taken", FIELD_TIME,
      "When the newest proven backup was taken."},
+    {"proven_backup_age_seconds", "age_ms", FIELD_MS,
+     "The age of the newest proven backup when these metrics were made."},
     {"proof_last_success_timestamp_seconds", "proved", FIELD_TIME,
      "When the newest proven backup passed its drill."},
     {"proven_backup_restore_seconds", "restore_ms", FIELD_MS,
@@ -180,7 +186,7 @@ static const struct field drill_fields[] = {
 static void put_states(struct writing *w, const char *name, const char *help, const char *label,
 		       const char *const *states, const char *current)
 {
-	head(w, name, help);
+	head(w, name, GAUGE, help);
 	for (; *states != NULL; states++)
 		sample_u64(w, name, (const char *const[]){label, *states, NULL},
 			   strcmp(*states, current) == 0);
@@ -192,7 +198,7 @@ static void put_ratio(struct writing *w, const json_t *newest)
 		 stored = json_u64_or(newest, "bytes", 0);
 	if (stored == 0)
 		return;
-	head(w, "backup_compression_ratio",
+	head(w, "backup_compression_ratio", GAUGE,
 	     "The newest backup's data before compression, divided by its archive.");
 	labels(w, "backup_compression_ratio", NULL);
 	put(w, "%.3f\n", (double)raw / (double)stored);
@@ -262,11 +268,29 @@ static void put_stores(struct writing *w, const json_t *stores)
 	for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
 		size_t i;
 		json_t *store;
-		head(w, metrics[m][0], metrics[m][1]);
+		head(w, metrics[m][0], GAUGE, metrics[m][1]);
 		json_array_foreach(stores, i, store)
 		{
 			put_store(w, m, store);
 		}
+	}
+}
+
+/* What a store lacks of the backups that it should have copies of. */
+static void put_copies(struct writing *w, const json_t *copies)
+{
+	size_t i;
+	json_t *copy;
+	head(w, "store_missing_backups", GAUGE,
+	     "Backups of the first store that this one should have copies of and lacks.");
+	json_array_foreach(copies, i, copy)
+	{
+		const json_t *missing = json_object_get(copy, "missing");
+		if (json_is_integer(missing))
+			sample_u64(
+			    w, "store_missing_backups",
+			    (const char *const[]){"store", json_str_or(copy, "store", ""), NULL},
+			    (uint64_t)json_integer_value(missing));
 	}
 }
 
@@ -275,7 +299,8 @@ static void put_stores(struct writing *w, const json_t *stores)
 static const struct field job_fields[] = {
     {"job_next_timestamp_seconds", "next", FIELD_TIME, "When the job is due next."},
     {"job_overdue", "overdue", FIELD_BOOL, "1 when the job's time is long past."},
-    {"job_failures", "failures", FIELD_NUMBER, "How many runs of the job failed in a row."},
+    {"job_consecutive_failures", "failures", FIELD_NUMBER,
+     "How many runs of the job failed in a row."},
 };
 
 static void put_last_runs(struct writing *w, const json_t *jobs)
@@ -290,14 +315,14 @@ static void put_last_runs(struct writing *w, const json_t *jobs)
 	const char *name;
 	json_t *job;
 	for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
-		head(w, last[i].name, last[i].help);
+		head(w, last[i].name, GAUGE, last[i].help);
 		json_object_foreach((json_t *)(uintptr_t)jobs, name, job)
 		{
 			sample_field(w, &last[i], (const char *const[]){"job", name, NULL},
 				     json_object_get(job, "last"));
 		}
 	}
-	head(w, success.name, success.help);
+	head(w, success.name, GAUGE, success.help);
 	json_object_foreach((json_t *)(uintptr_t)jobs, name, job)
 	{
 		sample_field(w, &success, (const char *const[]){"job", name, NULL},
@@ -305,28 +330,43 @@ static void put_last_runs(struct writing *w, const json_t *jobs)
 	}
 }
 
-/* How the runs that are remembered ended. Old ones are forgotten, so it is no counter. */
-static void put_history(struct writing *w, const json_t *jobs, const json_t *history)
+/* One sample for each name that may be counted, 0 where it is not: an increase shows only over a
+ * number that was there before. */
+static void put_count(struct writing *w, const char *metric, const char *job, const char *label,
+		      const char *name, const json_t *counts)
 {
-	static const char *const outcomes[] = {"success",   "failure", "unverified", "locked",
-					       "cancelled", "timeout", "crashed",    "lost"};
+	sample_u64(w, metric, (const char *const[]){"job", job, label, name, NULL},
+		   json_u64_or(counts, name, 0));
+}
+
+static void put_runs(struct writing *w, const json_t *jobs)
+{
 	const char *name;
-	json_t *job, *run;
-	head(w, "job_recent_runs", "Runs of the job that are remembered, by how they ended.");
+	json_t *job;
+	head(w, "job_runs_total", COUNTER, "Runs of the job that have ended, by how.");
 	json_object_foreach((json_t *)(uintptr_t)jobs, name, job)
 	{
-		for (size_t o = 0; o < sizeof outcomes / sizeof *outcomes; o++) {
-			uint64_t count = 0;
-			size_t i;
-			json_array_foreach(history, i, run)
-			{
-				count += strcmp(json_str_or(run, "job", ""), name) == 0 &&
-					 strcmp(json_str_or(run, "outcome", ""), outcomes[o]) == 0;
-			}
-			sample_u64(w, "job_recent_runs",
-				   (const char *const[]){"job", name, "outcome", outcomes[o], NULL},
-				   count);
-		}
+		const json_t *counts = json_object_get(json_object_get(job, "counts"), "runs");
+		for (enum job_outcome o = 0; o < JOB_OUTCOMES; o++)
+			put_count(w, "job_runs_total", name, "outcome", job_outcome_name(o),
+				  counts);
+	}
+}
+
+static void put_failures(struct writing *w, const json_t *jobs)
+{
+	static const enum job_outcome without_code[] = {JOB_CRASHED, JOB_LOST};
+	const char *name;
+	json_t *job;
+	head(w, "job_failures_total", COUNTER, "Runs of the job that failed, by what went wrong.");
+	json_object_foreach((json_t *)(uintptr_t)jobs, name, job)
+	{
+		const json_t *counts = json_object_get(json_object_get(job, "counts"), "failures");
+		for (enum err_code c = ERR_NONE + 1; c < ERR_CODES; c++)
+			put_count(w, "job_failures_total", name, "kind", err_code_name(c), counts);
+		for (size_t i = 0; i < sizeof without_code / sizeof *without_code; i++)
+			put_count(w, "job_failures_total", name, "kind",
+				  job_outcome_name(without_code[i]), counts);
 	}
 }
 
@@ -337,10 +377,10 @@ static void put_jobs(struct writing *w, const json_t *agent)
 	json_t *job;
 	if (!json_is_object(agent))
 		return;
-	head(w, "agent_running", "1 while lifeboat run is there.");
+	head(w, "agent_running", GAUGE, "1 while lifeboat run is there.");
 	sample_u64(w, "agent_running", NULL, json_is_integer(json_object_get(agent, "pid")));
 	for (size_t i = 0; i < sizeof job_fields / sizeof *job_fields; i++) {
-		head(w, job_fields[i].name, job_fields[i].help);
+		head(w, job_fields[i].name, GAUGE, job_fields[i].help);
 		json_object_foreach((json_t *)(uintptr_t)jobs, name, job)
 		{
 			sample_field(w, &job_fields[i], (const char *const[]){"job", name, NULL},
@@ -348,7 +388,8 @@ static void put_jobs(struct writing *w, const json_t *agent)
 		}
 	}
 	put_last_runs(w, jobs);
-	put_history(w, jobs, json_object_get(agent, "history"));
+	put_runs(w, jobs);
+	put_failures(w, jobs);
 }
 
 int metrics_text(const json_t *doc, struct buf *out, struct err *err)
@@ -358,16 +399,16 @@ int metrics_text(const json_t *doc, struct buf *out, struct err *err)
 	struct writing w = {.out = out, .err = err, .stack = json_str_or(doc, "stack", "")};
 	const json_t *newest = json_object_get(doc, "newest");
 	const json_t *drill = json_array_get(json_object_get(doc, "drills"), 0);
-	head(&w, "build_info", "1, with the version that made these metrics.");
+	head(&w, "build_info", GAUGE, "1, with the version that made these metrics.");
 	sample_u64(&w, "build_info",
 		   (const char *const[]){"version", json_str_or(doc, "version", ""), NULL}, 1);
-	head(&w, "status_timestamp_seconds", "When these metrics were made.");
+	head(&w, "status_timestamp_seconds", GAUGE, "When these metrics were made.");
 	sample_time(&w, "status_timestamp_seconds", NULL, doc, "generated");
 	put_states(&w, "status_level", "1 for the level that the verdict has.", "level", levels,
 		   json_str_or(doc, "level", ""));
-	head(&w, "backups", "Different backups in all stores.");
+	head(&w, "backups", GAUGE, "Different backups in all stores.");
 	sample_u64(&w, "backups", NULL, json_u64_or(doc, "backups", 0));
-	head(&w, "missing_parts", "What in the stack is known to have no backup.");
+	head(&w, "missing_parts", GAUGE, "What in the stack is known to have no backup.");
 	sample_u64(&w, "missing_parts", NULL,
 		   json_array_size(json_object_get(doc, "not_backed_up")));
 	PUT_OBJECT(&w, newest_fields, newest);
@@ -378,6 +419,7 @@ int metrics_text(const json_t *doc, struct buf *out, struct err *err)
 		put_states(&w, "drill_outcome", "1 for the outcome of the newest drill.", "outcome",
 			   outcomes, json_str_or(drill, "outcome", ""));
 	put_stores(&w, json_object_get(doc, "stores"));
+	put_copies(&w, json_object_get(doc, "copies"));
 	put_jobs(&w, json_object_get(doc, "agent"));
 	return w.failed ? -1 : 0;
 }

@@ -100,7 +100,9 @@ extern const struct daemon_part notify_part; /* alarms; in notify_part.c */
  *   jobs      {"backup": {…}} for each kind that has a schedule or has ever run:
  *             schedule (cron text or null), next (time or null), retry_at, overdue (bool),
  *             overdue_since, failures, failing_since, last (the newest run or null),
- *             last_success (the newest run that succeeded or null)
+ *             last_success (the newest run that succeeded or null), counts of all runs that
+ *             have ended, or null: runs {"success": 12, …} by outcome, failures
+ *             {"unreachable": 1, …} by kind: the error's code, "crashed" or "lost"
  *   history   ended runs, the newest first
  */
 int daemon_status(struct daemon *d, json_t **ret, struct err *err) MUST_USE;

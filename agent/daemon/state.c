@@ -122,7 +122,7 @@ static int read_job(struct state *s, const char *name, const json_t *job, struct
 			return -1;
 		s->last_success[k] = json_incref(success);
 	}
-	return 0;
+	return state_counts_read(s, k, json_object_get(job, "counts"), err);
 }
 
 static int read_document(struct state *s, const json_t *doc, struct err *err)
@@ -175,8 +175,9 @@ static void forget(struct state *s)
 		free(s->plans[k]);
 		json_decref(s->last[k]);
 		json_decref(s->last_success[k]);
+		json_decref(s->counts[k]);
 		s->plans[k] = NULL;
-		s->last[k] = s->last_success[k] = NULL;
+		s->last[k] = s->last_success[k] = s->counts[k] = NULL;
 	}
 	json_decref(s->running);
 	json_decref(s->history);
@@ -287,6 +288,8 @@ int state_ended(struct state *s, enum job_kind kind, bool success, json_t *run, 
 		json_decref(s->last_success[kind]);
 		s->last_success[kind] = json_incref(run);
 	}
+	if (state_counts_add(s, kind, run, err) < 0)
+		return -1;
 	while (json_array_size(s->history) >= STATE_HISTORY)
 		json_array_remove(s->history, STATE_HISTORY - 1);
 	if (json_array_insert(s->history, 0, run) < 0)

@@ -27,8 +27,9 @@ struct state {
 	char *plans[JOB_KINDS]; /* schedule and time zone that the entries belong to, or NULL */
 	json_t *running;        /* facts of runs, see daemon.h; NULL: none */
 	json_t *last[JOB_KINDS], *last_success[JOB_KINDS];
-	json_t *history; /* array, the newest first */
-	char *warning;   /* why it begins anew, or NULL */
+	json_t *counts[JOB_KINDS]; /* of all runs ever, see daemon.h; NULL: none */
+	json_t *history;           /* array, the newest first */
+	char *warning;             /* why it begins anew, or NULL */
 };
 
 int state_open(const struct config *c, struct state **ret, struct err *err) MUST_USE;
@@ -53,6 +54,15 @@ struct state_facts {
 int state_document(const struct state *s, const struct state_facts *facts, json_t **ret,
 		   struct err *err) MUST_USE;
 int state_save(const struct state *s, const char *text, struct err *err) MUST_USE;
+
+/* ---- counts, in state_counts.c ---- */
+
+/* One more run, which has ended as `run` says. */
+int state_counts_add(struct state *s, enum job_kind kind, const json_t *run, struct err *err)
+    MUST_USE;
+/* What a job of the state file has as "counts"; one without them begins at 0. */
+int state_counts_read(struct state *s, enum job_kind kind, json_t *counts, struct err *err)
+    MUST_USE;
 
 /* "2026-11-23T02:00:00Z" or null where there is none (0, AGENDA_NEVER); NULL without memory. */
 json_t *state_time(int64_t ms);

@@ -31,14 +31,14 @@ static json_t *or_null(json_t *value)
 static json_t *job_facts(const struct state *s, const struct state_facts *f, enum job_kind k)
 {
 	const struct agenda_entry *e = &f->agenda->entries[k];
-	return json_pack("{s:s?, s:o, s:o, s:b, s:o, s:i, s:o, s:o, s:o, s:o}", "schedule",
+	return json_pack("{s:s?, s:o, s:o, s:b, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "schedule",
 			 f->config->schedule.cron[k], "next",
 			 state_time(agenda_next_ms(f->agenda, k, f->now_ms)), "retry_at",
 			 state_time(e->retry_ms), "overdue", e->overdue_since_ms != 0,
 			 "overdue_since", state_time(e->overdue_since_ms), "failures",
 			 (int)e->failures, "failing_since", state_time(e->failing_since_ms), "last",
-			 or_null(s->last[k]), "last_success", or_null(s->last_success[k]), "agenda",
-			 agenda_facts(e, s->plans[k]));
+			 or_null(s->last[k]), "last_success", or_null(s->last_success[k]), "counts",
+			 or_null(s->counts[k]), "agenda", agenda_facts(e, s->plans[k]));
 }
 
 static int put_jobs(const struct state *s, const struct state_facts *f, json_t *doc,

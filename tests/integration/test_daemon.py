@@ -141,6 +141,15 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_ERROR" > outcome""", env={"LI
             self.assertEqual(d.state()["jobs"]["backup"]["failures"], 0)
             d.stop()
         self.assertEqual(len(self.backups()), 1)
+        # Counters, which no restart set back.
+        metrics = self.stack.lifeboat("status", "--metrics", "/dev/stdout").out
+        for sample in ('runs_total{stack="hdms",job="backup",outcome="crashed"} 2',
+                       'runs_total{stack="hdms",job="backup",outcome="success"} 1',
+                       'runs_total{stack="hdms",job="backup",outcome="failure"} 0',
+                       'failures_total{stack="hdms",job="backup",kind="crashed"} 2',
+                       'failures_total{stack="hdms",job="backup",kind="unreachable"} 0',
+                       'consecutive_failures{stack="hdms",job="backup"} 0'):
+            self.assertIn("lifeboat_job_%s\n" % sample, metrics)
 
     def test_killed_job_takes_its_grandchildren_along_and_nothing_else(self):
         with self.daemon("""[schedule]

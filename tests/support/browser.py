@@ -8,6 +8,7 @@
 import base64
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -16,6 +17,7 @@ import tempfile
 import time
 
 PROGRAM = "/usr/bin/chromium"
+AUDITS = "third_party/lighthouse/lighthouse-dt-bundle.js"
 
 
 class BrowserFailed(AssertionError):
@@ -90,6 +92,21 @@ class Browser:
 
     def open(self, url, width=1440, height=900, dark=False):
         return Page(self, url, width, height, dark)
+
+    def axe_core(self):
+        """The source of axe-core, the checker of accessibility, as Chromium's own developer tools bring it along:
+        it is a string in the script of their audits."""
+        page = self.open("devtools://devtools/bundled/devtools_app.html")
+        bundle = page.evaluate("fetch('%s').then(r => r.text(), e => '')" % AUDITS)
+        page.close()
+        found = re.search(r"`/\*! axe v(?:[^`\\]|\\.)*`", bundle, re.S)
+        if found is None:
+            raise BrowserFailed("%s has no axe-core in %s (%d bytes): without it nobody checks the page's accessibility" % (
+                PROGRAM, AUDITS, len(bundle)))
+        blank = self.open("about:blank")
+        source = blank.evaluate(found.group())
+        blank.close()
+        return source
 
 
 class Page:

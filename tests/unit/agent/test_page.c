@@ -231,8 +231,7 @@ static void overview__of_one_backup__says_how_safe_it_is(void **state)
 	b = good;
 	b.suspicious = true;
 	verdict(b, "attention",
-		"Attention: the newest backup is suspicious. The newest proven backup is 10 h old "
-		"and was restored in 3.8 s.");
+		"Attention: the newest backup is suspicious. There is no proven backup.");
 	b = good;
 	b.damaged = true;
 	verdict(b, "danger",

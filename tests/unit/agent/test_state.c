@@ -189,6 +189,10 @@ static void state__lies__are_told(void **state)
 	    {"\"since\":\"2026-", "\"since\":\"1926-"},
 	    {"\"since\":\"2026-", "\"since\":\"soon-"},
 	    {"\"trigger\":\"catch-up\"", "\"trigger\":\"catch-us\""},
+	    {"\"counts\":{\"runs\":{\"success\":2", "\"counts\":{\"runs\":{\"success\":-2"},
+	    {"\"counts\":{\"runs\":{\"success\":2",
+	     "\"counts\":{\"runs\":{\"success\":99999999999"},
+	    {"\"counts\":{\"runs\":{\"success\":2}", "\"counts\":{\"runs\":null"},
 	};
 	for (size_t i = 0; i < sizeof swaps / sizeof *swaps; i++) {
 		struct state *s = opened(&c);
@@ -207,6 +211,65 @@ static void state__lies__are_told(void **state)
 		free(text);
 		free(made);
 	}
+}
+
+static uint64_t counted(const struct state *s, const char *group, const char *name)
+{
+	return json_u64_or(json_object_get(s->counts[JOB_BACKUP], group), name, 0);
+}
+
+static void end_run(struct state *s, const char *outcome, const char *code)
+{
+	struct err err = ERR_INIT;
+	json_t *run = json_pack("{s:s, s:s, s:s, s:{s:s*}}", "run", "r", "job", "backup", "outcome",
+				outcome, "error", "code", code);
+	assert_non_null(run);
+	assert_int_equal(state_ended(s, JOB_BACKUP, false, run, &err), 0);
+	json_decref(run);
+}
+
+static void counts__of_all_runs__outlive_history_and_daemon(void **state)
+{
+	(void)state;
+	struct config c = config();
+	struct err err = ERR_INIT;
+	struct state *s = opened(&c);
+	for (int i = 0; i < STATE_HISTORY; i++)
+		end_run(s, "failure", "unreachable");
+	end_run(s, "timeout", "timeout");
+	end_run(s, "crashed", "failed");
+	end_run(s, "lost", NULL);
+	end_run(s, "failure", NULL);
+	/* No failures, these two. */
+	end_run(s, "locked", "locked");
+	end_run(s, "cancelled", "cancelled");
+	char *text = full_text(&c, s);
+	assert_int_equal(state_save(s, text, &err), 0);
+	free(text);
+	state_close(s);
+	s = opened(&c);
+	static const struct {
+		const char *group, *name;
+		uint64_t count;
+	} want[] = {{"runs", "failure", STATE_HISTORY + 1},
+		    {"runs", "timeout", 1},
+		    {"runs", "crashed", 1},
+		    {"runs", "lost", 1},
+		    {"runs", "locked", 1},
+		    {"runs", "cancelled", 1},
+		    {"runs", "success", 2},
+		    {"failures", "unreachable", STATE_HISTORY},
+		    {"failures", "timeout", 1},
+		    {"failures", "crashed", 1},
+		    {"failures", "lost", 1},
+		    {"failures", "failed", 1},
+		    {"failures", "locked", 0},
+		    {"failures", "cancelled", 0}};
+	for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+		if (counted(s, want[i].group, want[i].name) != want[i].count)
+			fail_msg("%s %s: %llu", want[i].group, want[i].name,
+				 (unsigned long long)counted(s, want[i].group, want[i].name));
+	state_close(s);
 }
 
 static void history__many_runs__keeps_the_newest(void **state)
@@ -297,6 +360,7 @@ int main(void)
 	    IN_FOLDER(state__written_and_read__is_the_same),
 	    IN_FOLDER(state__cut_anywhere__is_set_aside_and_begun_anew),
 	    IN_FOLDER(state__lies__are_told),
+	    IN_FOLDER(counts__of_all_runs__outlive_history_and_daemon),
 	    IN_FOLDER(history__many_runs__keeps_the_newest),
 	    IN_FOLDER(open__twice__is_locked),
 	    IN_FOLDER(status_read__without_a_daemon__nothing_runs),
