@@ -18,6 +18,7 @@ class CommandLine(StackCase):
 
     def test_json__of_every_command__one_document(self):
         self.json_of("check")
+        self.stack.sql("hdms_db", 'CREATE TABLE "<script>alert(1)</script>" (a int)')
         first = self.json_of("backup", "--label", "a \"label\" \u2603")
         self.assertRegex(first["id"], r"^\d{8}T\d{6}Z-[0-9a-f]{4}$")
         listed = self.json_of("list")["backups"]
@@ -33,12 +34,13 @@ class CommandLine(StackCase):
         self.json_of("restore", "--dry-run")
         self.json_of("drill")
         self.assertIn(self.json_of("status")["level"], ("safe", "attention"))
-        for command, words in (("show", ("public.tickets", "2,500", "audit.entries", "REDIS", "proven")),
+        for command, words in (("show", ("public.tickets", "public.&lt;script&gt;alert(1)&lt;/script&gt;", "2,500", "audit.entries", "REDIS", "proven")),
                                ("status", (first["id"], "a &quot;label&quot; \u2603", "restored in"))):
             page = self.stack.folder / (command + ".html")
             self.stack.lifeboat(command, "--html", page)
             for word in words:
                 self.assertIn(word.lower(), page.read_text().lower())
+            self.assertNotIn("<script", page.read_text().lower())
         self.json_of("prune", "--dry-run")
         self.json_of("version")
 

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import time
 import unittest
+import urllib.request
 
 from case import fill, small_disk
 from daemon_case import DaemonCase, set_clock
@@ -240,6 +242,24 @@ class Clock(DaemonCase):
             self.assertEqual(d.log().count("overdue:"), 1)
             self.assertEqual(d.log().count("missed at"), 1)
         self.assertEqual(len(self.backups()), 3)
+
+
+class Port(DaemonCase):
+    def test_taken__backups_go_on_and_hup_tries_again(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            self.configure()
+            self.stack.write_conf(self.stack.conf().replace("listen = off", "listen = " + address))
+            with self.daemon() as d:
+                d.wait_log("warning: page: %s: Address already in use" % address)
+                d.signal(signal.SIGUSR1)
+                self.assertEqual(d.ended(1)["outcome"], "success")
+                taken.close()
+                d.signal(signal.SIGHUP)
+                d.wait_log("page: http://%s/" % address)
+                with urllib.request.urlopen("http://%s/healthz" % address, timeout=20) as answer:
+                    self.assertEqual(answer.status, 200)
+                d.stop()
 
 
 class State(DaemonCase):

@@ -10,7 +10,9 @@ import time
 import unittest
 
 from case import StackCase
+from daemon_case import Daemon
 from sshd import Sshd
+from stack import wait_for
 
 
 class Cutter:
@@ -134,6 +136,32 @@ class OnAnotherHost(StackCase):
         then = time.time() - 16 * 60
         os.utime(lease, (then, then))
         self.stack.lifeboat("backup", expect=0)
+
+    def test_host_that_died_with_the_lease__the_daemon_waits_until_it_has_expired(self):
+        conf = self.stack.conf()
+        self.addCleanup(self.stack.write_conf, conf)
+        self.stack.write_conf(conf + """
+[agent]
+listen = off
+state_dir = state
+[schedule]
+retries = 30
+retry_wait = 100ms
+""")
+        self.far_lease(self.highest() + 1)
+        lease = self.place / self.names(".lease-")[-1]
+        d = Daemon(self.stack)
+        self.addCleanup(d.close)
+        d.signal(signal.SIGUSR1)
+        run = d.ended(1)
+        self.assertEqual((run["outcome"], run["error"]["code"]), ("locked", "locked"))
+        self.assertIn("another job is running: host far, pid 17 since 2026", run["error"]["message"])
+        then = time.time() - 16 * 60
+        os.utime(lease, (then, then))
+        wait_for("a backup", lambda: d.state()["history"][0]["outcome"] == "success", 60)
+        self.assertEqual({r["outcome"] for r in d.state()["history"][1:]}, {"locked"})
+        self.assertEqual((d.last()["trigger"], d.state()["jobs"]["backup"]["counts"]["failures"]), ("retry", {}))
+        d.stop()
 
     def test_verify__connection_breaks_again_and_again__goes_on_where_it_stood(self):
         cutter = Cutter(self.sshd.port, 3 << 19)

@@ -201,16 +201,30 @@ url = %s/id?x=1
             self.assertEqual(d.ended(1)["outcome"], "failure")
             self.hook.wait("/id/fail?x=1")
             d.stop()
-        self.assertEqual([p for p, _ in self.hook.got], ["/id/start?x=1", "/id/fail?x=1"])
+        self.assertEqual(self.pings(), ["/id/start?x=1", "/id/fail?x=1"])
         set_clock(self.stack, "2030-05-02 01:59:59")
         with self.daemon() as d:
             self.assertEqual(d.ended(2)["outcome"], "success")
             self.hook.wait("/id?x=1")
             # A backup is no proof.
             d.signal(signal.SIGUSR1)
-            d.ended(3)
+            self.assertEqual(d.ended(3)["outcome"], "success")
             d.stop()
-        self.assertEqual([p for p, _ in self.hook.got][2:], ["/id/start?x=1", "/id?x=1"])
+        self.assertEqual(self.pings()[2:], ["/id/start?x=1", "/id?x=1"])
+        # Neither is a drill that finds less than was dumped.
+        self.stack.redis("FLUSHALL")
+        set_clock(self.stack, "2030-05-03 01:59:59")
+        self.stack.lifeboat("backup", expect=0, env={"LIFEBOAT_CLOCK_OFFSET": self.stack.folder / "clock"})
+        with self.daemon() as d:
+            self.assertEqual(d.ended(4)["outcome"], "unverified")
+            self.hook.wait("/id/fail?x=1", 2)
+            d.stop()
+        self.assertEqual(self.pings()[4:], ["/id/start?x=1", "/id/fail?x=1"])
+
+    def pings(self):
+        """All that there ever will be: none waits to be sent."""
+        self.assertEqual(self.state_file()["queues"]["alive"], [])
+        return [path for path, _ in self.hook.got]
 
     def test_overdue_and_unproven_when_nothing_ever_runs(self):
         set_clock(self.stack, "2030-05-01 01:50:00")
@@ -225,6 +239,10 @@ url = %s/ops""" % self.hook.url) as d:
             first = self.hook.wait("/ops")[0]
             self.assertEqual((first["event"], first["job"], first["title"]),
                              ("overdue", "backup", "hdms: backup is overdue"))
+            self.assertEqual(d.state()["history"], [])
+            said = self.stack.lifeboat("status", "--metrics", "/dev/stdout", env={"LIFEBOAT_CLOCK_OFFSET": d.clock_path})
+            self.assertIn('lifeboat_job_overdue{stack="hdms",job="backup"} 1\n', said.out)
+            self.assertNotEqual(said.code, 0)
             wait_for("the state", lambda: not any(self.state_file()["queues"].values()))
             d.stop()
         with self.daemon() as d:
