@@ -176,7 +176,8 @@ static int write_page(const struct app *app, const json_t *shown, struct err *er
 	if (path == NULL)
 		return 0;
 	buf_init(&text, PAGE_MAX_BYTES);
-	int done = page_backup_html(shown, &text, err);
+	int done = output_is_handed_on(path) ? page_backup_html(shown, &text, err)
+					     : page_backup_html_alone(shown, &text, err);
 	if (done == 0)
 		done = output_file(path, &text, err);
 	buf_done(&text);

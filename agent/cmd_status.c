@@ -123,10 +123,12 @@ static void say(struct output *out, const json_t *doc)
 
 static int write_files(const struct app *app, const json_t *doc, struct err *err)
 {
+	const char *html = cli_value(app->cli, "html");
+	bool served = html != NULL && output_is_handed_on(html);
 	const struct {
 		const char *option;
 		int (*text)(const json_t *doc, struct buf *out, struct err *err);
-	} files[] = {{"metrics", metrics_text}, {"html", page_html}};
+	} files[] = {{"metrics", metrics_text}, {"html", served ? page_html : page_html_alone}};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		const char *path = cli_value(app->cli, files[i].option);
 		struct buf text;

@@ -146,11 +146,15 @@ void output_say(struct output *o, const char *fmt, ...)
 	va_end(args);
 }
 
+bool output_is_handed_on(const char *path)
+{
+	return strncmp(path, "/dev/", 5) == 0;
+}
+
 int output_file(const char *path, const struct buf *text, struct err *err)
 {
 	struct stat st;
-	bool special =
-	    strncmp(path, "/dev/", 5) == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
+	bool special = output_is_handed_on(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode));
 	if (!special)
 		return file_write_all(path, 0644, text->data, text->len, err);
 	CLEANUP(fd_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -62,6 +62,8 @@ const json_t *output_document(const struct output *o);
 /* Writes a document to a file that an option named: in one step, mode 0644; into a pipe, a terminal
  * or what /dev/ leads to as it is. */
 int output_file(const char *path, const struct buf *text, struct err *err) MUST_USE;
+/* Is it a descriptor that somebody holds, like the web server, and no file that stays? */
+bool output_is_handed_on(const char *path);
 
 /* Prints what is kept. `failure` is the command's error or NULL; with --json it becomes
  * {"error":{"code","message","hint"}}, inside the document if there is one. ERR_IO when stdout does

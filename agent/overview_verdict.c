@@ -18,6 +18,7 @@ struct judging {
 };
 
 static const char *const level_names[] = {"safe", "attention", "danger"};
+static const char unproved[] = "no backup has been proved yet: run a drill";
 
 PRINTF_LIKE(3, 4)
 static int because(struct judging *j, enum level level, const char *fmt, ...)
@@ -93,21 +94,34 @@ static uint64_t damaged_in(const json_t *store)
 	return count;
 }
 
+/* Its name stands in front already. */
+static const char *without_name(const char *error, const char *label)
+{
+	static const char before[] = "store '";
+	size_t len = strlen(label);
+	if (strncmp(error, before, sizeof before - 1) != 0)
+		return error;
+	const char *after = error + sizeof before - 1;
+	return strncmp(after, label, len) == 0 && strncmp(after + len, "': ", 3) == 0
+		   ? after + len + 3
+		   : error;
+}
+
 static int judge_stores(struct judging *j, size_t *ret_reached)
 {
 	size_t i;
 	json_t *store;
 	json_array_foreach(json_object_get(j->doc, "stores"), i, store)
 	{
+		const char *label = json_str_or(store, "label", "?");
 		uint64_t damaged = damaged_in(store);
-		if (damaged > 0 &&
-		    because(j, ATTENTION, "in store '%s' damaged backups: %llu",
-			    json_str_or(store, "label", "?"), (unsigned long long)damaged) < 0)
+		if (damaged > 0 && because(j, ATTENTION, "in store '%s' damaged backups: %llu",
+					   label, (unsigned long long)damaged) < 0)
 			return -1;
 		if (json_is_true(json_object_get(store, "reachable")))
 			++*ret_reached;
-		else if (because(j, ATTENTION, "store '%s': %s", json_str_or(store, "label", "?"),
-				 json_str_or(store, "error", "?")) < 0)
+		else if (because(j, ATTENTION, "store '%s' can't be reached: %s", label,
+				 without_name(json_str_or(store, "error", "?"), label)) < 0)
 			return -1;
 	}
 	json_array_foreach(json_object_get(j->doc, "copies"), i, store)
@@ -171,7 +185,7 @@ static int judge_backups(struct judging *j, size_t reached)
 		return -1;
 	}
 	if (json_is_object(newest) && !json_is_object(proven) &&
-	    because(j, ATTENTION, "no backup has been proved yet: run a drill") < 0)
+	    because(j, ATTENTION, "%s", unproved) < 0)
 		return -1;
 	if (json_is_true(json_object_get(proven, "suspicious")) &&
 	    !json_is_true(json_object_get(newest, "suspicious")) &&
@@ -223,6 +237,9 @@ static int write_verdict(struct judging *j, char **ret)
 	static const char *const words[] = {"Safe", "Attention", "Danger"};
 	CLEANUP(freep) char *proven = NULL;
 	const char *first = json_str_or(json_array_get(j->reasons, 0), "text", "");
+	/* It says by itself that there is no proven one. */
+	if (!json_is_object(json_object_get(j->doc, "newest")) || strcmp(first, unproved) == 0)
+		return str_printf(ret, j->err, "%s: %s.", words[j->level], first);
 	if (proven_text(json_object_get(j->doc, "proven"), &proven, j->err) < 0)
 		return -1;
 	if (j->level == SAFE) {

@@ -17,6 +17,7 @@ struct html {
 	struct err *err;
 	const struct zone *zone; /* of times */
 	int64_t now_ms;          /* what ages are counted from */
+	bool alone;              /* in a file of its own: there is nothing to link to */
 	bool failed;
 };
 

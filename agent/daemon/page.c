@@ -16,7 +16,10 @@ void page_begin(struct html *h, const char *title, const char *up)
 		html_raw(h, *part);
 	html_raw(h, "</style>\n</head>\n<body>\n"
 		    "<a class=\"skip\" href=\"#main\">To the content</a>\n<header>");
-	html_rawf(h, "<a href=\"%s\">Lifeboat</a>", up[0] != '\0' ? up : "./");
+	if (h->alone)
+		html_raw(h, "<span>Lifeboat</span>");
+	else
+		html_rawf(h, "<a href=\"%s\">Lifeboat</a>", up[0] != '\0' ? up : "./");
 }
 
 void page_end(struct html *h, const char *version, const char *up)
@@ -27,10 +30,27 @@ void page_end(struct html *h, const char *version, const char *up)
 		html_text(h, version);
 		html_raw(h, "</span>");
 	}
-	html_rawf(h,
-		  "<a href=\"%sapi/v1/status\">This page as JSON</a>"
-		  "<a href=\"%smetrics\">Metrics</a></footer>\n</body>\n</html>\n",
-		  up, up);
+	if (!h->alone)
+		html_rawf(h,
+			  "<a href=\"%sapi/v1/status\">The status as JSON</a>"
+			  "<a href=\"%smetrics\">Metrics</a>",
+			  up, up);
+	html_raw(h, "</footer>\n</body>\n</html>\n");
+}
+
+void page_backup_link(struct html *h, const char *id)
+{
+	if (h->alone)
+		return;
+	html_raw(h, "<a href=\"backups/");
+	html_text(h, id);
+	html_raw(h, "\">");
+}
+
+void page_backup_link_end(struct html *h)
+{
+	if (!h->alone)
+		html_raw(h, "</a>");
 }
 
 void page_term(struct html *h, const char *term)
@@ -135,11 +155,13 @@ static void put_backup_term(struct html *h, const char *term, const json_t *b)
 	html_age(h, overview_time(b, "taken"));
 	html_raw(h, "</b>");
 	html_time(h, overview_time(b, "taken"));
-	html_raw(h, "<br><a class=\"id\" href=\"backups/");
-	html_text(h, json_str_or(b, "id", ""));
-	html_raw(h, "\">");
+	html_raw(h, "<br>");
+	page_backup_link(h, json_str_or(b, "id", ""));
+	html_raw(h, "<span class=\"id\">");
 	html_text(h, json_str_or(b, "id", "?"));
-	html_raw(h, "</a></dd></div>\n");
+	html_raw(h, "</span>");
+	page_backup_link_end(h);
+	html_raw(h, "</dd></div>\n");
 }
 
 static void put_glance(struct html *h, const json_t *doc)
@@ -210,7 +232,7 @@ static void put_head(struct html *h, const json_t *doc)
 	html_raw(h, "</span></header>\n<main id=\"main\">\n");
 }
 
-int page_html(const json_t *doc, struct buf *out, struct err *err)
+static int make(const json_t *doc, bool alone, struct buf *out, struct err *err)
 {
 	CLEANUP(zone_freep) struct zone *zone = NULL;
 	CLEANUP(freep) char *title = NULL;
@@ -218,8 +240,11 @@ int page_html(const json_t *doc, struct buf *out, struct err *err)
 	    str_printf(&title, err, "%s: %s", json_str_or(doc, "stack", "?"),
 		       json_str_or(doc, "level", "not known")) < 0)
 		return -1;
-	struct html h = {
-	    .out = out, .err = err, .zone = zone, .now_ms = overview_time(doc, "generated")};
+	struct html h = {.out = out,
+			 .err = err,
+			 .zone = zone,
+			 .now_ms = overview_time(doc, "generated"),
+			 .alone = alone};
 	page_begin(&h, title, "");
 	put_head(&h, doc);
 	put_verdict(&h, doc);
@@ -235,6 +260,16 @@ int page_html(const json_t *doc, struct buf *out, struct err *err)
 	page_stores(&h, json_object_get(doc, "stores"));
 	page_end(&h, json_str_or(doc, "version", NULL), "");
 	return h.failed ? -1 : 0;
+}
+
+int page_html(const json_t *doc, struct buf *out, struct err *err)
+{
+	return make(doc, false, out, err);
+}
+
+int page_html_alone(const json_t *doc, struct buf *out, struct err *err)
+{
+	return make(doc, true, out, err);
 }
 
 int page_error_html(const char *title, const char *text, struct buf *out, struct err *err)

@@ -203,7 +203,7 @@ static void put_drills(struct html *h, const json_t *drills)
 	html_raw(h, "</section>\n");
 }
 
-int page_backup_html(const json_t *shown, struct buf *out, struct err *err)
+static int make(const json_t *shown, bool alone, struct buf *out, struct err *err)
 {
 	CLEANUP(zone_freep) struct zone *zone = NULL;
 	CLEANUP(freep) char *title = NULL;
@@ -213,7 +213,7 @@ int page_backup_html(const json_t *shown, struct buf *out, struct err *err)
 	    str_printf(&title, err, "Backup %s",
 		       json_str_or(json_object_get(shown, "sidecar"), "id", "?")) < 0)
 		return -1;
-	struct html h = {.out = out, .err = err, .zone = zone};
+	struct html h = {.out = out, .err = err, .zone = zone, .alone = alone};
 	page_begin(&h, title, "../");
 	put_head(&h, shown);
 	put_warnings(&h, json_object_get(manifest, "warnings"));
@@ -223,4 +223,14 @@ int page_backup_html(const json_t *shown, struct buf *out, struct err *err)
 	put_drills(&h, json_object_get(shown, "drills"));
 	page_end(&h, json_str_or(manifest, "lifeboat_version", NULL), "../");
 	return h.failed ? -1 : 0;
+}
+
+int page_backup_html(const json_t *shown, struct buf *out, struct err *err)
+{
+	return make(shown, false, out, err);
+}
+
+int page_backup_html_alone(const json_t *shown, struct buf *out, struct err *err)
+{
+	return make(shown, true, out, err);
 }

@@ -95,6 +95,30 @@ static void put_terms(struct html *h, const json_t *e)
 	html_raw(h, "</dl>\n");
 }
 
+/* The result in a few words. */
+static void put_gist(struct html *h, const json_t *e, bool passed)
+{
+	uint64_t compared = json_u64_or(e, "compared", 0), failed = json_u64_or(e, "failed", 0),
+		 unverified = json_u64_or(e, "unverified", 0);
+	if (passed) {
+		html_raw(h, "restored in ");
+		html_duration(h, (int64_t)json_u64_or(e, "restore_ms", 0));
+		html_raw(h, ", ");
+		html_count(h, compared);
+		html_raw(h, compared == 1 ? " comparison" : " comparisons");
+	} else if (failed > 0) {
+		html_count(h, failed);
+		html_raw(h, " of ");
+		html_count(h, compared);
+		html_raw(h, failed == 1 ? " comparisons differs" : " comparisons differ");
+	} else if (unverified > 0) {
+		html_count(h, unverified);
+		html_raw(h, " could not be compared");
+	} else {
+		html_raw(h, compared == 0 ? "nothing was compared" : "see inside");
+	}
+}
+
 void page_drill(struct html *h, const json_t *e, bool open)
 {
 	const char *outcome = json_str_or(e, "outcome", "?"),
@@ -103,14 +127,9 @@ void page_drill(struct html *h, const json_t *e, bool open)
 	html_time(h, overview_time(e, "started"));
 	html_raw(h, " ");
 	page_badge(h, outcome);
-	if (strcmp(outcome, "passed") == 0) {
-		html_raw(h, " <span class=\"soft\">restored in ");
-		html_duration(h, (int64_t)json_u64_or(e, "restore_ms", 0));
-		html_raw(h, ", ");
-		html_count(h, json_u64_or(e, "compared", 0));
-		html_raw(h, " comparisons</span>");
-	}
-	html_raw(h, "</summary>\n<div>");
+	html_raw(h, " <span class=\"soft\">");
+	put_gist(h, e, strcmp(outcome, "passed") == 0);
+	html_raw(h, "</span></summary>\n<div>");
 	if (error != NULL) {
 		html_raw(h, "<p>");
 		html_text(h, error);

@@ -10,6 +10,10 @@
 void page_begin(struct html *h, const char *title, const char *up);
 void page_end(struct html *h, const char *version, const char *up);
 
+/* Around something that leads to the page of a backup. */
+void page_backup_link(struct html *h, const char *id);
+void page_backup_link_end(struct html *h);
+
 /* A dt and the beginning of its dd: the caller writes the value and "</dd>". */
 void page_term(struct html *h, const char *term);
 /* A word on a coloured ground: passed, failed … */

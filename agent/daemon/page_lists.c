@@ -54,11 +54,11 @@ static void put_backup(struct html *h, const json_t *stores, const json_t *b)
 {
 	static const char *const flags[] = {"damaged", "suspicious", "pinned", "partial"};
 	const char *id = json_str_or(b, "id", "?"), *broken = json_str_or(b, "broken", NULL);
-	html_raw(h, "<tr><th scope=\"row\"><a href=\"backups/");
-	html_text(h, id);
-	html_raw(h, "\">");
+	html_raw(h, "<tr><th scope=\"row\">");
+	page_backup_link(h, id);
 	html_time(h, overview_time(b, "taken"));
-	html_raw(h, "</a></th><td>");
+	page_backup_link_end(h);
+	html_raw(h, "</th><td>");
 	page_badge(h, broken != NULL ? "broken" : json_str_or(b, "proof", "none"));
 	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
 		if (!json_is_true(json_object_get(b, flags[i])))

@@ -72,6 +72,13 @@ static void put_axes(struct html *h, enum page_unit unit, const struct scale *s,
 			  LEFT, WIDTH - RIGHT, y, y, LEFT - 6, y + 4,
 			  v == 0 ? "0" : value_text(unit, v, text));
 	}
+	if (s->from == s->to) {
+		html_rawf(h, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">", x_of(s, s->from),
+			  HEIGHT - 4);
+		html_day(h, s->from);
+		html_raw(h, "</text>");
+		return;
+	}
 	html_rawf(h, "<text x=\"%d\" y=\"%d\">", LEFT, HEIGHT - 4);
 	html_day(h, s->from);
 	html_rawf(h, "</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">", WIDTH - RIGHT,

@@ -139,7 +139,7 @@ class Copies(StackCase):
         self.assertIn("copy of %s is in store 'near'" % backup, result.out)
         self.assert_same("local", "near")
         self.assert_failed(self.stack.lifeboat("check"), 1, "the first: store 'far': ")
-        self.assert_failed(self.stack.lifeboat("status"), 2, "store 'far': ")
+        self.assert_failed(self.stack.lifeboat("status"), 2, "store 'far' can't be reached: ")
         self.assert_failed(self.stack.lifeboat("prune"), 1, "store 'far': ")
         self.assert_failed(self.stack.lifeboat("copy"), 1, "store 'far': ")
         self.mend_store("far")

@@ -219,7 +219,7 @@ class Troubles(WebCase):
         ids = agent.history.write(days=2)
         status, _, text = agent.get("/")
         self.assertEqual(status, 200)
-        self.assertIn("store &#39;far&#39;: ", text)
+        self.assertIn("store &#39;far&#39; can&#39;t be reached: ", text)
         self.assertIn("can\u2019t be reached", text)
         self.assertIn(ids[-1], text)
         said = json.loads(agent.get("/api/v1/status")[2])
@@ -255,7 +255,7 @@ class Troubles(WebCase):
             self.assertEqual(answers, [], "the store did not hang")
             asking.join(30)
         self.assertEqual(answers[0][0], 200)
-        self.assertIn("store &#39;far&#39;: ", answers[0][2])
+        self.assertIn("store &#39;far&#39; can&#39;t be reached: ", answers[0][2])
 
     def test_configuration_broken_while_running__the_page_goes_on_with_the_old_one(self):
         agent = self.agent()
