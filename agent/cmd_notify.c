@@ -29,13 +29,15 @@ static int send_one(struct app *app, const struct config_notify *n, struct err *
 	CLEANUP(buf_done) struct buf text;
 	CLEANUP(json_freep) json_t *notice = NULL;
 	buf_init(&text, NOTICE_MAX_BYTES);
-	(void)app;
+	int64_t wait_ms = 0;
 	if (file_read_all("/dev/stdin", &text, err) < 0 ||
 	    json_parse(buf_text(&text), text.len, &notice, err) < 0)
 		return err_wrap(err, "the notice on stdin");
-	if (notify_send(n, notice, err) == 0)
+	if (notify_send(n, notice, &wait_ms, err) == 0)
 		return 0;
-	/* The exit status says whether it is worth another try. */
+	/* The exit status says whether it is worth another try, the output when. */
+	if (wait_ms > 0)
+		output_line(app->out, "%lld", (long long)wait_ms);
 	if (err->code != ERR_NOMEM && err->code != ERR_CANCELLED)
 		err->code = err->retryable ? ERR_UNREACHABLE : ERR_FAILED;
 	return -1;
@@ -63,12 +65,12 @@ static int test_one(struct app *app, const struct config_notify *n, json_t *list
 	json_t *notice = notice_test(app->config->stack.name, clock_wall_ms());
 	char took[FORMAT_BYTES];
 	struct err why = ERR_INIT;
-	int64_t began = clock_monotonic_ms();
+	int64_t began = clock_monotonic_ms(), ignored;
 	if (notice == NULL)
 		return err_nomem(err, "a notice");
 	if (cancel_check(err) < 0)
 		return -1;
-	*ok = notify_send(n, notice, &why) == 0;
+	*ok = notify_send(n, notice, &ignored, &why) == 0;
 	if (*ok)
 		output_line(app->out, "%s (%s): " STYLE_GOOD "sent" STYLE_END " in %s", n->label,
 			    n->kind, format_duration(clock_monotonic_ms() - began, took));

@@ -9,7 +9,7 @@
 #include "storage/s3_place.h"
 #include "storage/s3_sign.h"
 
-enum { TIMEOUT_MS = 60000, URL_MAX = 8 << 10 };
+enum { TIMEOUT_MS = 60000, LEAST_WAIT_MAX_MS = 60000, URL_MAX = 8 << 10 };
 
 /* ---- opening ---- */
 
@@ -213,13 +213,11 @@ int s3_call(struct s3 *s, const struct s3_request *q, struct http_response *ret,
 	return -1;
 }
 
-/* Retry-After in seconds; servers send it with 503. */
+/* Servers ask for it with 503. */
 static int64_t least_wait_ms(const struct http_response *r)
 {
-	const char *text = http_header(r, "Retry-After");
-	char *end = NULL;
-	long seconds = text != NULL ? strtol(text, &end, 10) : 0;
-	return end != text && seconds > 0 ? (seconds < 60 ? seconds : 60) * 1000 : 0;
+	int64_t ms = http_retry_after_ms(r);
+	return ms < LEAST_WAIT_MAX_MS ? ms : LEAST_WAIT_MAX_MS;
 }
 
 int s3_insist(struct s3 *s, const struct s3_request *q, struct http_response *ret, struct err *err)

@@ -404,7 +404,7 @@ void alarms_restore(struct alarms *a, const json_t *doc)
 		const json_t *c = json_object_get(json_object_get(doc, "conditions"), name);
 		uint64_t since = json_u64_or(c, "since_ms", 0);
 		json_t *facts = json_object_get(c, "facts");
-		if (c == NULL || since > INT64_MAX / 2)
+		if (c == NULL || since > INT64_MAX / 2 || (slot == UNPROVEN && since == 0))
 			continue;
 		a->conditions[slot].since_ms = (int64_t)since;
 		json_decref(a->conditions[slot].facts);

@@ -1,5 +1,6 @@
 #include "agent/daemon/notice.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,17 +177,45 @@ json_t *notice_test(const char *stack, int64_t now_ms)
 
 /* ---- bodies ---- */
 
-/* A JSON string without its quotes. */
-static int escape(const char *text, struct buf *out, struct err *err)
+/* Behind an @ it keeps the name from being one, and nobody sees it: a zero width space. */
+#define NO_NAME "\xe2\x80\x8b"
+
+int notice_calm(const char *kind, const char *text, char **ret, struct err *err)
 {
-	CLEANUP(json_freep) json_t *value = json_text_value(text);
+	bool slack = strcmp(kind, "slack") == 0, names = slack || strcmp(kind, "discord") == 0;
+	struct buf out;
+	int done = 0;
+	buf_init(&out, BODY_BYTES);
+	for (const char *c = text; done == 0 && *c != '\0'; c++) {
+		/* That of a mail address calls nobody. */
+		bool begins = c == text || !isalnum((unsigned char)c[-1]);
+		done = slack && *c == '&'             ? buf_puts(&out, "&amp;", err)
+		       : slack && *c == '<'           ? buf_puts(&out, "&lt;", err)
+		       : slack && *c == '>'           ? buf_puts(&out, "&gt;", err)
+		       : names && *c == '@' && begins ? buf_puts(&out, "@" NO_NAME, err)
+						      : buf_append(&out, c, 1, err);
+	}
+	if (done == 0)
+		done = buf_take(&out, ret, err);
+	buf_done(&out);
+	return done;
+}
+
+/* A JSON string without its quotes. */
+static int escape(const char *kind, const char *text, struct buf *out, struct err *err)
+{
+	CLEANUP(freep) char *calm = NULL;
+	if (notice_calm(kind, text, &calm, err) < 0)
+		return -1;
+	CLEANUP(json_freep) json_t *value = json_text_value(calm);
 	CLEANUP(freep) char *quoted = value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
 	if (quoted == NULL)
 		return err_nomem(err, "a notice");
 	return buf_append(out, quoted + 1, strlen(quoted) - 2, err);
 }
 
-int notice_fill(const json_t *notice, const char *text, char **ret, struct err *err)
+int notice_fill(const json_t *notice, const char *kind, const char *text, char **ret,
+		struct err *err)
 {
 	static const char *const names[] = {"stack",  "job",   "event",   "outcome",
 					    "backup", "title", "message", "time"};
@@ -201,7 +230,7 @@ int notice_fill(const json_t *notice, const char *text, char **ret, struct err *
 				break;
 		}
 		if (text[0] == '{' && i < sizeof names / sizeof *names) {
-			done = escape(json_str_or(notice, names[i], ""), &out, err);
+			done = escape(kind, json_str_or(notice, names[i], ""), &out, err);
 			text += len + 2;
 		} else {
 			done = buf_append(&out, text++, 1, err);
@@ -213,29 +242,13 @@ int notice_fill(const json_t *notice, const char *text, char **ret, struct err *
 	return done;
 }
 
-int notice_slack_text(const char *text, char **ret, struct err *err)
-{
-	struct buf out;
-	int done = 0;
-	buf_init(&out, BODY_BYTES);
-	for (; done == 0 && *text != '\0'; text++)
-		done = *text == '&'   ? buf_puts(&out, "&amp;", err)
-		       : *text == '<' ? buf_puts(&out, "&lt;", err)
-		       : *text == '>' ? buf_puts(&out, "&gt;", err)
-				      : buf_append(&out, text, 1, err);
-	if (done == 0)
-		done = buf_take(&out, ret, err);
-	buf_done(&out);
-	return done;
-}
-
 static int slack_body(const char *title, const char *message, json_t **ret, struct err *err)
 {
 	CLEANUP(freep) char *first = NULL;
 	CLEANUP(freep) char *rest = NULL;
 	CLEANUP(freep) char *all = NULL;
-	if (notice_slack_text(title, &first, err) < 0 ||
-	    notice_slack_text(message, &rest, err) < 0 ||
+	if (notice_calm("slack", title, &first, err) < 0 ||
+	    notice_calm("slack", message, &rest, err) < 0 ||
 	    str_printf(&all, err, "*%s*\n%s", first, rest) < 0)
 		return -1;
 	*ret = json_pack("{s:o}", "text", json_text_value(all));

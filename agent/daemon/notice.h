@@ -28,10 +28,12 @@ json_t *notice_test(const char *stack, int64_t now_ms);
 
 /* The body for kinds that take JSON: "webhook", "slack", "discord", "teams". free() it. */
 int notice_body(const json_t *notice, const char *kind, char **ret, struct err *err) MUST_USE;
-/* `text` with each {placeholder} replaced by what the notice says, escaped for a JSON string; other
- * braces stay. free() it. */
-int notice_fill(const json_t *notice, const char *text, char **ret, struct err *err) MUST_USE;
-/* `text` for Slack: & < > can't begin a link or a mention. free() it. */
-int notice_slack_text(const char *text, char **ret, struct err *err) MUST_USE;
+/* `text` with each {placeholder} replaced by what the notice says, as notice_calm gives it and
+ * escaped for a JSON string; other braces stay. free() it. */
+int notice_fill(const json_t *notice, const char *kind, const char *text, char **ret,
+		struct err *err) MUST_USE;
+/* `text` for a chat, where it calls nobody: of "slack" (and Mattermost, Rocket.Chat) & < > are
+ * entities, and there and in "discord" no @ begins a name. Other kinds: as it is. free() it. */
+int notice_calm(const char *kind, const char *text, char **ret, struct err *err) MUST_USE;
 
 #endif

@@ -214,6 +214,7 @@ static int start_child(struct notify *p, struct outlet *o, const char *text, str
 				  .program = "/proc/self/exe",
 				  .env = env,
 				  .pipe_stdin = true,
+				  .pipe_stdout = true,
 				  .pass_fds = {fd}};
 	struct epoll_event ev = {.events = EPOLLIN};
 	if (child_start(&opts, &o->child, err) < 0)
@@ -234,7 +235,8 @@ static uint64_t some_number(void)
 	return getrandom(&n, sizeof n, GRND_NONBLOCK) == sizeof n ? n : UINT64_MAX;
 }
 
-static void note_failure(struct notify *p, size_t i, bool again, const char *why)
+/* `wait_ms`: what the receiver asks for; 0: nothing. */
+static void note_failure(struct notify *p, size_t i, bool again, int64_t wait_ms, const char *why)
 {
 	const struct config_notify *n = &p->config->notifiers[i];
 	struct outlet *o = &p->outlets[i];
@@ -242,8 +244,11 @@ static void note_failure(struct notify *p, size_t i, bool again, const char *why
 	if (again && o->failed <= n->retries) {
 		if (o->failed == 1)
 			log_line(LOG_WARN, "notify %s: %s; it is tried again", o->label, why);
-		o->due = deadline_in(
-		    retry_delay_ms(o->failed, RETRY_FIRST_MS, RETRY_LONGEST_MS, some_number()));
+		int64_t pause =
+		    retry_delay_ms(o->failed, RETRY_FIRST_MS, RETRY_LONGEST_MS, some_number());
+		if (wait_ms > 0)
+			pause = wait_ms < RETRY_LONGEST_MS ? wait_ms : RETRY_LONGEST_MS;
+		o->due = deadline_in(pause);
 		return;
 	}
 	log_line(LOG_ERROR, "notify %s: %s; given up: '%s' was not told", o->label, why,
@@ -265,7 +270,7 @@ static void start(struct notify *p, size_t i)
 		return;
 	}
 	end_child(o);
-	note_failure(p, i, true, err.msg);
+	note_failure(p, i, true, 0, err.msg);
 }
 
 /* The first line of what it said, without the program's name. */
@@ -277,11 +282,24 @@ static void first_line(const char *said, char *out, size_t cap)
 	snprintf(out, cap, "%.*s", (int)strcspn(at, "\n"), at);
 }
 
+/* What it printed of when to try again. */
+static int64_t asked_wait_ms(struct child *c)
+{
+	char text[32] = "";
+	size_t len = 0;
+	struct err ignored = ERR_INIT;
+	if (child_read(c, text, sizeof text - 1, &len, deadline_in(0), &ignored) < 0)
+		return 0;
+	text[len] = '\0';
+	return strtoll(text, NULL, 10);
+}
+
 static void finish(struct notify *p, size_t i)
 {
 	struct outlet *o = &p->outlets[i];
 	char why[512];
 	int status = child_status(o->child);
+	int64_t wait_ms = asked_wait_ms(o->child);
 	first_line(child_stderr(o->child), why, sizeof why);
 	end_child(o);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
@@ -292,7 +310,7 @@ static void finish(struct notify *p, size_t i)
 		return;
 	}
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	note_failure(p, i, code != err_exit_status(ERR_FAILED), why);
+	note_failure(p, i, code != err_exit_status(ERR_FAILED), wait_ms, why);
 }
 
 /* Whatever may go on goes on. */
@@ -304,7 +322,7 @@ static void step(struct notify *p)
 			finish(p, i);
 		} else if (o->child != NULL && deadline_left_ms(o->due) == 0) {
 			end_child(o);
-			note_failure(p, i, true, "it took too long");
+			note_failure(p, i, true, 0, "it took too long");
 		}
 		if (o->child == NULL && json_array_size(o->queue) > 0 &&
 		    deadline_left_ms(o->due) == 0)

@@ -9,8 +9,11 @@ struct config_notify;
 /* What a command finds in its environment, NULL-terminated. */
 extern const char *const notify_variables[];
 
-/* `retryable` in the error says whether it is worth another try. Messages never have the url. */
-int notify_send(const struct config_notify *n, const json_t *notice, struct err *err) MUST_USE;
+/* `retryable` in the error says whether it is worth another try, *ret_wait_ms how long the receiver
+ * asks to wait before it (0: it does not say; set also on failure). All of it takes no longer than
+ * the notifier's timeout. Messages never have the url. */
+int notify_send(const struct config_notify *n, const json_t *notice, int64_t *ret_wait_ms,
+		struct err *err) MUST_USE;
 
 /* Where a ping goes: "" for success, "/start", "/fail" behind the url's path. free() it as a
  * secret. */

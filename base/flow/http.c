@@ -103,6 +103,20 @@ const char *http_header(const struct http_response *r, const char *name)
 	return NULL;
 }
 
+int64_t http_retry_after_ms(const struct http_response *r)
+{
+	const char *text = http_header(r, "Retry-After");
+	char *end = NULL;
+	if (text == NULL)
+		return 0;
+	long seconds = strtol(text, &end, 10);
+	if (end == text || *end != '\0') {
+		time_t at = curl_getdate(text, NULL);
+		seconds = at < 0 ? 0 : (long)(at - clock_wall_ms() / 1000);
+	}
+	return seconds <= 0 ? 0 : seconds > INT32_MAX ? INT64_C(1000) * INT32_MAX : seconds * 1000;
+}
+
 int http_call(struct http *h, const struct http_request *q, struct http_response *ret,
 	      struct err *err)
 {

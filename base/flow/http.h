@@ -60,6 +60,8 @@ struct http_response {
 void http_response_done(struct http_response *r);
 /* The value of the first header of that name (case-insensitive), or NULL. Borrowed. */
 const char *http_header(const struct http_response *r, const char *name);
+/* How long it asks to wait by Retry-After, seconds or a date (RFC 9110, 10.2.3); 0: it does not. */
+int64_t http_retry_after_ms(const struct http_response *r);
 
 /* `ret` needs http_response_done, also after an error. */
 int http_call(struct http *h, const struct http_request *q, struct http_response *ret,

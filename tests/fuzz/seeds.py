@@ -194,8 +194,63 @@ CALTER TABLE ONLY public."m 1" ADD CONSTRAINT c PRIMARY KEY (a);
 """}
 
 
+def env_file():
+    """Every form that Compose knows."""
+    return {"forms": b"# c\r\nexport A=1\r\nB = 'it\\'s $A' # c\nC=\"x\\n${A:-d}$$\"\nD: y#z\nHOST_SECRET\n"
+                     b"E=${HOST_SECRET:+${B-e}}\nF=${A:?no}\nG='two\nlines'\n"}
+
+
+def state():
+    """What a daemon remembers after two runs, and an older one."""
+    time = "2026-03-29T00:00:00Z"
+    run = {"run": "20260329T000000Z-0001", "job": "backup", "outcome": "success", "backup": None}
+    entry = {"plan": "0 2 * * * UTC", "trigger": "catch-up", "attempts": 2, "run_trigger": "retry", "run_attempt": 3,
+             "failures": 4, **{name: time for name in ("since", "handled", "due", "retry", "run_began", "run_due", "success",
+                                                       "failing_since", "overdue_since")}}
+    doc = {"version": 1, "stack": "hdms", "running": {**run, "job": "drill"}, "history": [run, run],
+           "jobs": {"backup": {"last": run, "last_success": run, "agenda": entry}}}
+    return {"full": json.dumps(doc).encode(), "empty": b'{"version": 1, "jobs": {}, "history": [], "running": null}'}
+
+
+def alarm():
+    slots = ["failure/backup", "overdue/backup", "suspicious", "unproven"]
+    facts = {"job": "backup", "outcome": "failure", "error": {"message": "no <b>", "hint": "x"}, "backup": "B1"}
+    return {"all": json.dumps({"conditions": {slot: {"since_ms": 1774746000000, "facts": facts} for slot in slots},
+                               "told": {"ops": {slot: 1774746000000 for slot in slots}}}).encode()}
+
+
+def notice():
+    return {"template": b'{"text": "{title}: {message} @{backup}", "x": ["{job}", {"{time}": 1}]}\0'
+                        b'no <b> & "room" \\ @everyone <!channel> \n\x01\xff'}
+
+
+def page():
+    """What status and show say of a small stack."""
+    time, hostile = "2026-11-23T02:00:00Z", "<q>&\"'"
+    backup = {"id": "20261123T020000Z-0001", "taken": time, "bytes": 5, "raw_bytes": 50, "label": hostile}
+    doc = {"stack": "hdms", "level": "safe", "verdict": hostile, "generated": time, "newest": backup,
+           "stores": [{"label": hostile, "reachable": True, "backups": [backup]}],
+           "drills": [{"outcome": "passed", "started": time, "evidence": hostile}],
+           "agent": {"jobs": {"backup": {"last": {"error": {"message": hostile}}, "next": time}}},
+           "days": [{"date": "2026-11-23", "outcome": "proven"}],
+           "backup": backup, "manifest": {"postgres": {"databases": [{"name": hostile, "tables": [{"name": hostile}]}]}}}
+    return {"status": json.dumps(doc).encode()}
+
+
+def web():
+    """Behind a byte that says whether a token is asked for."""
+    head = b"%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n"
+    asked = [(b"GET", b"/", b"127.0.0.1", b""), (b"GET", b"/?token=0123456789abcdef", b"localhost", b""),
+             (b"HEAD", b"/metrics", b"[::1]:8094", b"Cookie: lifeboat=a; x=y\r\n"),
+             (b"GET", b"/api/v1/backups/20261123T020000Z-3f9c", b"evil.example", b"Authorization: Bearer x\r\n"),
+             (b"POST", b"/backups/%2e%2e/", b"localhost:8094", b"Transfer-Encoding: chunked\r\n"),
+             (b"GET", b"/healthz", b"x", b"Expect: 100-continue\r\nContent-Length: 5\r\n")]
+    return {"request-%d" % i: bytes([i % 2]) + head % request for i, request in enumerate(asked)}
+
+
 MAKERS = {"xml": xml, "s3": s3,
           "age": age, "cron": cron, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
-          "zone": zone, "table": table, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav}
+          "zone": zone, "table": table, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav,
+          "env_file": env_file, "state": state, "alarm": alarm, "notice": notice, "page": page, "web": web}

@@ -17,26 +17,35 @@ from stack import Stack, free_port, run, wait_for
 
 
 class Hook:
-    """Takes what is posted. `status` and `delay` make it refuse or be slow."""
+    """Takes what is posted. `status` and `delay` make it refuse or be slow; `script` holds what the next ones are
+    answered, as (status, headers, body)."""
 
-    def __init__(self, port=0):
-        self.got, self.status, self.delay = [], 200, 0
+    def __init__(self, port=0, tls=None):
+        self.got, self.status, self.delay, self.script, self.times = [], 200, 0, [], []
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 time.sleep(hook.delay)
+                hook.times.append(time.monotonic())
                 hook.got.append((self.path, body))
-                self.send_response(hook.status)
-                self.send_header("Content-Length", "0")
+                status, headers, said = hook.script.pop(0) if hook.script else (hook.status, {}, b"")
+                self.send_response(status)
+                for name, value in {"Content-Length": len(said), **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
+                for i in range(0, len(said), 20):
+                    self.wfile.write(said[i:i + 20])
+                    time.sleep(hook.delay)
 
             def log_message(self, *_):
                 pass
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
-        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.url = "%s://127.0.0.1:%d" % ("https" if tls else "http", self.server.server_port)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
@@ -54,10 +63,10 @@ class Hook:
 
 
 class Mails:
-    """One SMTP server for one test: takes everything, remembers what was said."""
+    """One SMTP server for one test: takes everything, remembers what was said. TLS by STARTTLS, or at once."""
 
-    def __init__(self, tls=None):
-        self.tls = tls
+    def __init__(self, tls=None, at_once=False):
+        self.tls, self.at_once = tls, at_once
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.said, self.mails = [], []
@@ -71,6 +80,8 @@ class Mails:
             except OSError:
                 return
             try:
+                if self.at_once:
+                    peer = self.tls.wrap_socket(peer, server_side=True)
                 peer.sendall(b"220 test\r\n")
                 while self.talk(peer):
                     peer = self.tls.wrap_socket(peer, server_side=True)
@@ -110,6 +121,16 @@ class Mails:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join()
+
+
+def certificate(folder, name):
+    """A server's TLS, with a certificate of its own for that name, in cert.pem."""
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=" + name, "-keyout", folder / "key.pem",
+         "-out", folder / "cert.pem"])
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return tls
 
 
 class Notify(DaemonCase):
@@ -320,12 +341,7 @@ command = echo "$$LIFEBOAT_EVENT" >> told""" % (port, self.hook.url)) as d:
 
     def test_mail_by_starttls(self):
         folder = self.stack.folder
-        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
-             "-out", folder / "cert.pem"])
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-        mails = Mails(tls)
+        mails = Mails(certificate(folder, "IP:127.0.0.1"))
         self.addCleanup(mails.close)
         self.configure("""[notify mail]
 url = smtp://127.0.0.1:%d
@@ -343,6 +359,88 @@ ca_file = cert.pem""" % mails.port)
         self.assertIn("certificate", r.out)
         self.assertNotIn("s3cret", r.out + r.err)
         self.assertEqual(len(mails.mails), 1)
+
+    def test_mail_by_tls_from_the_start(self):
+        mails = Mails(certificate(self.stack.folder, "IP:127.0.0.1"), at_once=True)
+        self.addCleanup(mails.close)
+        self.configure("""[notify mail]
+url = smtps://127.0.0.1:%d
+from = agent@example.com
+to = ops@example.com
+user = me
+password = s3cret
+ca_file = cert.pem""" % mails.port)
+        self.stack.lifeboat("notify", "--test", expect=0)
+        self.assertEqual(len(mails.mails), 1)
+        self.assertIn("Nothing is wrong.", quopri.decodestring(mails.mails[0]).decode())
+
+    def test_receiver_that_asks_to_wait_is_given_time_and_one_that_refuses_is_left_alone(self):
+        self.hook.script = [(429, {"Retry-After": "2"}, b""), (503, {"Retry-After": "1"}, b""), (200, {}, b""),
+                            (403, {}, b"no such hook a-secret-key")]
+        with self.daemon("""[hook]
+before_backup = false
+[schedule]
+retries = 0
+[notify ops]
+url = %s/services/a-secret-key
+on = failure, recovery""" % self.hook.url) as d:
+            d.signal(signal.SIGUSR1)
+            d.ended(1)
+            self.hook.wait("/services/a-secret-key", 3)
+            first, second, third = self.hook.times
+            self.assertGreaterEqual(second - first, 2)
+            self.assertGreaterEqual(third - second, 1)
+            wait_for("nothing to wait", lambda: not self.state_file()["queues"]["ops"])
+            self.stack.write_conf(self.stack.conf().replace("= false", "= true"))
+            d.signal(signal.SIGHUP)
+            d.wait_log("configuration read again")
+            d.signal(signal.SIGUSR1)
+            d.ended(2)
+            d.wait_log("notify ops: it answered 403; given up: 'hdms: backup works again' was not told")
+            wait_for("nothing to wait", lambda: not self.state_file()["queues"]["ops"])
+            self.assertEqual(len(self.hook.got), 4)
+            self.assertNotIn("a-secret-key", d.log())
+            d.stop()
+        self.assertEqual(len(self.hook.got), 4)
+        self.assert_nothing_left()
+
+    def test_receivers_that_lead_elsewhere_dawdle_or_are_somebody_else(self):
+        other, wrong = Hook(), Hook(tls=certificate(self.stack.folder, "DNS:other.example"))
+        self.addCleanup(other.close)
+        self.addCleanup(wrong.close)
+        self.configure("""[notify moved]
+url = %s/services/a-secret-key
+timeout = 5s
+[notify unknown]
+url = %s/hook
+[notify other]
+url = %s/services/a-secret-key
+ca_file = cert.pem
+""" % (self.hook.url, wrong.url, wrong.url))
+        for status in (301, 302, 307, 308):
+            self.hook.script = [(status, {"Location": other.url + "/services/a-secret-key"}, b"")]
+            r = self.stack.lifeboat("notify", "--test", "moved", expect=1)
+            self.assertIn("moved (webhook): failed: it answered %d\n  HINT: it moved; nothing is sent" % status, r.out)
+            self.assertNotIn("a-secret-key", r.out + r.err)
+        self.assertEqual(other.got, [])
+        # What it says is told, but not when it says the key.
+        self.hook.script = [(400, {}, b"no text"), (400, {}, b"unknown: a-secret-key"), (400, {}, b"x\x1b[2J\n")]
+        self.assertIn("it answered 400: no text\n", self.stack.lifeboat("notify", "--test", "moved", expect=1).out)
+        self.assertIn("it answered 400\n", self.stack.lifeboat("notify", "--test", "moved", expect=1).out)
+        self.assertIn("it answered 400: x [2J \n", self.stack.lifeboat("notify", "--test", "moved", expect=1).out)
+        r = self.stack.lifeboat("notify", "--test", "unknown", expect=1)
+        self.assertRegex(r.out, "unknown .webhook.: failed: .*certificate")
+        r = self.stack.lifeboat("notify", "--test", "other", expect=1)
+        self.assertRegex(r.out, "other .webhook.: failed: .*no alternative certificate subject name matches")
+        self.assertNotIn("a-secret-key", r.out + r.err)
+        self.assertEqual(wrong.got, [])
+        # One that always says a little more takes no longer than `timeout`.
+        self.stack.write_conf(self.stack.conf().replace("timeout = 5s", "timeout = 1s"))
+        self.hook.delay, self.hook.script = 0.2, [(200, {}, b"." * 1000)]
+        began = time.monotonic()
+        r = self.stack.lifeboat("notify", "--test", "moved", expect=1)
+        self.assertLess(time.monotonic() - began, 5)
+        self.assertIn("moved (webhook): failed: it was not done in 1000 ms\n", r.out)
 
     def test_test_says_how_each_went(self):
         mails = Mails()

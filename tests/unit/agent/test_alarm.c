@@ -289,8 +289,9 @@ static void notice__hostile_text__stays_text_in_every_body(void **state)
 		if (i == 1)
 			assert_string_equal(
 			    json_str_or(parsed, "text", ""),
-			    "*hdms: backup failed*\ntable \"&lt;script&gt;\" \\ {stack} @everyone "
-			    "&amp; \\x1b[31m\nnext\nHint: free some");
+			    "*hdms: backup failed*\ntable \"&lt;script&gt;\" \\ {stack} "
+			    "@\xe2\x80\x8b"
+			    "everyone &amp; \\x1b[31m\nnext\nHint: free some");
 		if (i == 2)
 			assert_int_equal(json_array_size(json_object_get(
 					     json_object_get(parsed, "allowed_mentions"), "parse")),
@@ -305,7 +306,7 @@ static void notice_fill__placeholders__are_escaped_and_filled_once(void **state)
 	CLEANUP(freep) char *body = NULL;
 	struct err err = ERR_INIT;
 	assert_int_equal(
-	    notice_fill(notice,
+	    notice_fill(notice, "webhook",
 			"{\"a\":{\"b\":\"{stack} {job} {outcome} {backup} {nothing}\"},"
 			"\"m\":\"{message}\"}",
 			&body, &err),
@@ -315,6 +316,42 @@ static void notice_fill__placeholders__are_escaped_and_filled_once(void **state)
 	assert_string_equal(json_str_or(json_object_get(parsed, "a"), "b", ""),
 			    "hdms backup failure B1 {nothing}");
 	assert_string_equal(json_str_or(parsed, "m", ""), json_str_or(notice, "message", ""));
+}
+
+static void notice__calm__calls_nobody_in_a_chat(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *kind, *text, *calm;
+	} cases[] = {
+	    {"slack", "<!channel> <@U1> a&b", "&lt;!channel&gt; &lt;@\u200bU1&gt; a&amp;b"},
+	    {"slack", "@here (@all) ops@example.com", "@\u200bhere (@\u200ball) ops@example.com"},
+	    {"discord", "<@&1> @everyone a@b", "<@\u200b&1> @\u200beveryone a@b"},
+	    {"webhook", "<!channel> @all &", "<!channel> @all &"},
+	    {"teams", "", ""},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		CLEANUP(freep) char *calm = NULL;
+		struct err err = ERR_INIT;
+		assert_int_equal(notice_calm(cases[i].kind, cases[i].text, &calm, &err), 0);
+		assert_string_equal(calm, cases[i].calm);
+	}
+}
+
+static void notice_fill__of_a_chat__calls_nobody(void **state)
+{
+	(void)state;
+	CLEANUP(json_freep) json_t *notice = hostile();
+	CLEANUP(freep) char *body = NULL;
+	struct err err = ERR_INIT;
+	assert_int_equal(
+	    notice_fill(notice, "slack", "{\"text\":\"<!here> {message}\"}", &body, &err), 0);
+	CLEANUP(json_freep) json_t *parsed = json_loads(body, 0, NULL);
+	assert_non_null(parsed);
+	const char *text = json_str_or(parsed, "text", "");
+	/* What the template itself says is its owner's wish. */
+	assert_non_null(strstr(text, "<!here> table \"&lt;script&gt;\""));
+	assert_null(strstr(text, "@everyone"));
 }
 
 static void notice__long_text__is_cut_between_characters(void **state)
@@ -369,6 +406,8 @@ int main(void)
 	    cmocka_unit_test(alarms_ping__after_proof__only_a_drill_is_life),
 	    cmocka_unit_test(notice__hostile_text__stays_text_in_every_body),
 	    cmocka_unit_test(notice_fill__placeholders__are_escaped_and_filled_once),
+	    cmocka_unit_test(notice__calm__calls_nobody_in_a_chat),
+	    cmocka_unit_test(notice_fill__of_a_chat__calls_nobody),
 	    cmocka_unit_test(notice__long_text__is_cut_between_characters),
 	    cmocka_unit_test(ping_url__with_a_query__path_goes_before_it),
 	};

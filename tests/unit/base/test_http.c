@@ -54,6 +54,32 @@ static void call__length_and_chunks__whole_answers_over_one_connection(void **st
 	assert_non_null(strstr(c.fake.heads, "GET /a/../%2f?b=c HTTP/1.1\r\n"));
 }
 
+static void retry_after__seconds_or_a_date__is_told(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *header;
+		int64_t least, most;
+	} cases[] = {
+	    {"Retry-After: 120", 120000, 120000},
+	    {"retry-after: 0", 0, 0},
+	    {"Retry-After: -5", 0, 0},
+	    {"Retry-After: soon", 0, 0},
+	    {"Retry-After: ", 0, 0},
+	    {"Retry-After: 99999999999999999999", INT64_C(2147483647000), INT64_C(2147483647000)},
+	    {"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT", 0, 0},
+	    {"Retry-After: Fri, 31 Dec 2100 23:59:59 GMT", 1, INT64_C(2147483647000)},
+	    {"X: 7", 0, 0},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct http_response r = {0};
+		struct err err = ERR_INIT;
+		assert_int_equal(strlist_push(&r.headers, cases[i].header, &err), 0);
+		assert_in_range(http_retry_after_ms(&r), cases[i].least, cases[i].most);
+		http_response_done(&r);
+	}
+}
+
 static void call__unix_socket__goes_there(void **state)
 {
 	(void)state;
@@ -410,6 +436,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(call__length_and_chunks__whole_answers_over_one_connection),
+	    cmocka_unit_test(retry_after__seconds_or_a_date__is_told),
 	    cmocka_unit_test(call__unix_socket__goes_there),
 	    cmocka_unit_test(call__proxy__is_asked_or_not_as_told),
 	    cmocka_unit_test(call__stopped__is_cancelled),
