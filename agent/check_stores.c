@@ -89,13 +89,10 @@ static int say_orphans(struct checking *c, struct err *err)
 static int say_caveats(struct checking *c, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist caveats = {0}, leftovers = {0};
-	CLEANUP(freep) char *prefix = NULL;
 	struct err why = ERR_INIT;
 	const char *stack = c->findings->app->config->stack.name;
-	if (str_printf(&prefix, err, "%s-", stack) < 0)
-		return -1;
 	if (store_caveats(c->store, &caveats, &why) < 0 ||
-	    store_sweep(c->store, prefix, true, &leftovers, &why) < 0 ||
+	    store_sweep(c->store, stack, true, &leftovers, &why) < 0 ||
 	    lease_sweep(c->store, stack, true, &leftovers, &why) < 0)
 		return findings_fail(c->findings, c->what, &why, err);
 	return warn_all(c->findings, c->what, &caveats, err) < 0 ||

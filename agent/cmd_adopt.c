@@ -5,6 +5,7 @@
 #include "agent/commands.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "agent/proof_text.h"
 #include "storage/adopt.h"
 
 static void seen(void *job, uint64_t done, uint64_t of)
@@ -61,6 +62,8 @@ int cmd_adopt(struct app *app, struct err *err)
 					.archive = archive,
 					.plain = plain,
 					.pinned = cli_flag(app->cli, "pin"),
+					.suspicion = job_suspicion(j),
+					.lock = lock,
 					.watch = &watch};
 	if (adopt_run(j->store, &opts, &sidecar, err) < 0)
 		return err_wrap(err, "archive '%s'", archive);
@@ -71,5 +74,6 @@ int cmd_adopt(struct app *app, struct err *err)
 		    " is back in store '%s': %s read back, every hash right",
 		    json_str_or(sidecar, "id", "?"), j->store_config->label,
 		    format_size(json_u64_or(sidecar, "bytes", 0), size));
+	proof_text_suspicion(app->out, sidecar);
 	return output_json(app->out, json_incref(sidecar), err);
 }

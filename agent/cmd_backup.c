@@ -4,6 +4,7 @@
 #include "agent/copies.h"
 #include "agent/format.h"
 #include "agent/job.h"
+#include "agent/proof_text.h"
 #include "base/log.h"
 #include "storage/sidecar.h"
 
@@ -15,22 +16,6 @@ static void say_warnings(struct app *app, const json_t *manifest)
 	{
 		output_line(app->out, STYLE_WARN "warning" STYLE_END ": %s", json_string_value(w));
 	}
-}
-
-static void say_suspicion(struct app *app, const json_t *sidecar)
-{
-	size_t i;
-	json_t *line;
-	json_array_foreach(json_object_get(sidecar, "suspicion"), i, line)
-	{
-		output_line(app->out, STYLE_WARN "warning" STYLE_END ": suspicious: %s",
-			    json_string_value(line));
-	}
-	if (i > 0)
-		output_line(app->out,
-			    "  it takes no other backup's place; if it is right, say so with "
-			    "`lifeboat trust %s`",
-			    json_str_or(sidecar, "id", "?"));
 }
 
 static void say_result(struct app *app, const struct job *j, const struct backup_result *r,
@@ -50,7 +35,7 @@ static void say_result(struct app *app, const struct job *j, const struct backup
 		   format_count(json_u64_or(counts, "rows", 0), rows),
 		   format_count(json_u64_or(counts, "redis_keys", 0), keys),
 		   (unsigned long long)json_u64_or(counts, "files", 0));
-	say_suspicion(app, r->sidecar);
+	proof_text_suspicion(app->out, r->sidecar);
 	output_say(app->out, "  not proved yet: `lifeboat drill` restores it and compares");
 }
 

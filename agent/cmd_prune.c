@@ -1,3 +1,4 @@
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,13 @@
 #include "storage/leftovers.h"
 #include "storage/retention.h"
 
+#define NO_VOLUMES SIZE_MAX
+
 struct pruning {
 	struct app *app;
 	const char *stack;
 	bool dry;
+	size_t volumes; /* promotions that stay; NO_VOLUMES: none is looked at */
 	json_t *backups, *leftovers, *kept, *stores; /* of the document */
 	size_t failed;
 	struct err first; /* why the first store failed */
@@ -240,9 +244,7 @@ static int sweep_orphans(struct pruning *p, struct pruned_store *s, struct err *
 static int sweep_store(struct pruning *p, struct pruned_store *s, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist swept = {0};
-	CLEANUP(freep) char *prefix = NULL;
-	if (str_printf(&prefix, err, "%s-", p->stack) < 0 ||
-	    store_sweep(s->store, prefix, p->dry, &swept, err) < 0 ||
+	if (store_sweep(s->store, p->stack, p->dry, &swept, err) < 0 ||
 	    lease_sweep(s->store, p->stack, p->dry, &swept, err) < 0 ||
 	    tell_swept(p, &swept, err) < 0)
 		return -1;
@@ -303,17 +305,25 @@ static int prune_stores(struct pruning *p, struct err *err)
 	return 0;
 }
 
+/* How many promotions --volumes leaves the way back of; NO_VOLUMES without it. */
+static int read_volumes(struct app *app, size_t *ret, struct err *err)
+{
+	const char *text = cli_value(app->cli, "volumes");
+	char *end = NULL;
+	unsigned long keep = text != NULL ? strtoul(text, &end, 10) : NO_VOLUMES;
+	if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' || keep > 1000000))
+		return err_set(err, ERR_USAGE, "--volumes '%s' is not a number of promotions",
+			       text);
+	*ret = keep;
+	return 0;
+}
+
 /* What promotions kept of before: only when asked, for it may be the one way back. */
 static int prune_volumes(struct pruning *p, struct job *j, json_t *list, struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist gone = {0};
-	const char *text = cli_value(p->app->cli, "volumes");
-	char *end = NULL;
-	unsigned long keep = text != NULL ? strtoul(text, &end, 10) : 0;
-	if (text != NULL && (text[0] < '0' || text[0] > '9' || *end != '\0' || keep > 1000000))
-		return err_set(err, ERR_USAGE, "--volumes '%s' is not a number of promotions",
-			       text);
-	if (text != NULL && engine_promotion_prune(j->engine, (size_t)keep, p->dry, &gone, err) < 0)
+	if (p->volumes != NO_VOLUMES &&
+	    engine_promotion_prune(j->engine, p->volumes, p->dry, &gone, err) < 0)
 		return -1;
 	for (size_t i = 0; i < gone.count; i++) {
 		output_line(p->app->out, "%s volume '%s'", p->dry ? "would remove" : "removed",
@@ -348,6 +358,9 @@ int cmd_prune(struct app *app, struct err *err)
 			    .kept = kept,
 			    .stores = stores,
 			    .first = ERR_INIT};
+	/* Before anything is touched. */
+	if (read_volumes(app, &p.volumes, err) < 0)
+		return -1;
 	if (job_open_storeless(app, NULL, &j, err) < 0 || prune_stores(&p, err) < 0 ||
 	    sweep_engine(&p, j, err) < 0 || prune_volumes(&p, j, volumes, err) < 0 ||
 	    output_json(app->out,

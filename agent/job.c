@@ -199,6 +199,15 @@ static void fill_components(struct job *j, struct backup_job *b)
 	}
 }
 
+struct suspicion_rules job_suspicion(const struct job *j)
+{
+	const struct config *c = j->app->config;
+	return (struct suspicion_rules){.history = c->suspicious.history,
+					.bytes = c->suspicious.bytes,
+					.rows = c->suspicious.rows,
+					.keys = c->suspicious.keys};
+}
+
 int job_backup(struct job *j, struct backup_job *ret, struct err *err)
 {
 	const struct config *c = j->app->config;
@@ -208,10 +217,7 @@ int job_backup(struct job *j, struct backup_job *ret, struct err *err)
 			       .archive = {.level = c->archive.level,
 					   .part_bytes = (size_t)c->archive.part_bytes,
 					   .threads = c->archive.threads},
-			       .suspicion = {.history = c->suspicious.history,
-					     .bytes = c->suspicious.bytes,
-					     .rows = c->suspicious.rows,
-					     .keys = c->suspicious.keys},
+			       .suspicion = job_suspicion(j),
 			       .progress = job_progress,
 			       .progress_ctx = j};
 	if (config_require_component(c, err) < 0 || keys_recipients(c, &j->recipients, err) < 0)

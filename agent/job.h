@@ -55,6 +55,8 @@ DEFINE_CLEANUP(struct job, job_free)
 
 /* The whole stack; the command adds its own options. */
 int job_backup(struct job *j, struct backup_job *ret, struct err *err) MUST_USE;
+/* What [suspicious] says. */
+struct suspicion_rules job_suspicion(const struct job *j);
 /* Of the backup that the command's argument names (default: latest). */
 int job_restore(struct job *j, struct restore_job *ret, struct err *err) MUST_USE;
 /* The store to read this backup's archive from: the job's own, or around it one that decrypts.

@@ -52,3 +52,19 @@ int proof_text_error(enum outcome outcome, const json_t *report, struct err *err
 	return err_set(err, ERR_UNVERIFIED, "could not verify: %s: %s",
 		       json_str_or(u, "where", "?"), json_str_or(u, "why", "?"));
 }
+
+void proof_text_suspicion(struct output *out, const json_t *sidecar)
+{
+	size_t i;
+	json_t *line;
+	json_array_foreach(json_object_get(sidecar, "suspicion"), i, line)
+	{
+		output_line(out, STYLE_WARN "warning" STYLE_END ": suspicious: %s",
+			    json_string_value(line));
+	}
+	if (i > 0)
+		output_line(out,
+			    "  it takes no other backup's place; if it is right, say so with "
+			    "`lifeboat trust %s`",
+			    json_str_or(sidecar, "id", "?"));
+}

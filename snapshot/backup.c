@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/digest.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "snapshot/snapshot.h"
 #include "storage/catalog.h"
 #include "storage/sidecar.h"
@@ -112,29 +113,12 @@ static int write_restore_md(struct snapshot *s, const char *archive, struct err 
 static int suspect(const struct snapshot *s, const struct backup_result *r, json_t **ret,
 		   struct err *err)
 {
-	const struct suspicion_rules *rules = &s->job->suspicion;
-	CLEANUP(freep) struct suspicion_figures *before = NULL;
-	CLEANUP(strlist_done) struct strlist why = {0};
-	CLEANUP(json_freep) json_t *list = json_array();
-	size_t count;
-	if (s->job->only != NULL || rules->history == 0)
-		return 0;
 	const struct suspicion_figures now = {
 	    .bytes = r->totals.stored_bytes, .rows = s->rows, .keys = s->redis_keys};
-	before = mem_zalloc(rules->history * sizeof *before, "a history", err);
-	if (before == NULL ||
-	    suspicion_history(s->job->store, s->job->stack, rules->history, before, &count, err) <
-		0 ||
-	    suspicion_judge(rules, before, count, &now, &why, err) < 0)
-		return -1;
-	for (size_t i = 0; i < why.count; i++)
-		if (json_push(list, json_string(why.items[i]), err) < 0)
-			return -1;
-	if (why.count > 0) {
-		*ret = list;
-		list = NULL;
-	}
-	return 0;
+	if (s->job->only != NULL)
+		return 0;
+	return suspicion_find(s->job->store, s->job->stack, NULL, &s->job->suspicion, &now, ret,
+			      err);
 }
 
 /* The commit. Before this object is there, there is no backup. */
@@ -217,17 +201,28 @@ static void withdraw_archive(struct snapshot *s, const struct backup_result *r)
 	cancel_release();
 }
 
+/* What a killed backup left. A right to tidy up that is missing is prune's to tell. */
+static int sweep(const struct backup_job *job, struct err *err)
+{
+	struct err why = ERR_INIT;
+	if (store_sweep(job->store, job->stack, false, NULL, &why) == 0)
+		return 0;
+	if (why.code == ERR_DENIED) {
+		log_debug("%s", why.msg);
+		return 0;
+	}
+	*err = why;
+	return -1;
+}
+
 int backup_run(const struct backup_job *job, struct backup_result *ret, struct err *err)
 {
 	CLEANUP(store_unlockp) struct store_lock *lock = NULL;
 	CLEANUP(snapshot_done) struct snapshot s = {.job = job};
 	struct backup_result r = {.id = ""};
-	CLEANUP(freep) char *prefix = NULL;
 	int64_t now_ms = 0;
 
-	if (store_lock(job->store, job->stack, &lock, err) < 0 ||
-	    str_printf(&prefix, err, "%s-", job->stack) < 0 ||
-	    store_sweep(job->store, prefix, false, NULL, err) < 0)
+	if (store_lock(job->store, job->stack, &lock, err) < 0 || sweep(job, err) < 0)
 		return -1;
 	if (catalog_next_id(job->store, job->stack, &now_ms, r.id, err) < 0 ||
 	    begin(&s, r.id, now_ms, err) < 0 || plan(&s, err) < 0 || write_archive(&s, &r, err) < 0)

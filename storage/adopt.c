@@ -90,12 +90,14 @@ static int check_manifest(const struct adopt_opts *o, const char *id, const json
 		       its_id, its_stack);
 }
 
-static int write_sidecar(struct store *store, const char *name, const struct sidecar *s,
-			 json_t **ret, struct err *err)
+/* Reading the archive may have taken hours: is it still ours to commit? */
+static int write_sidecar(struct store *store, const struct adopt_opts *o, const char *name,
+			 const struct sidecar *s, json_t **ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *json = NULL;
 	CLEANUP(freep) char *text = NULL;
 	if (sidecar_json(s, &json, err) < 0 || json_text(json, true, &text, err) < 0 ||
+	    (o->lock != NULL && store_lock_check(o->lock, err) < 0) ||
 	    store_create_bytes(store, name, text, strlen(text), err) < 0)
 		return -1;
 	*ret = json;
@@ -141,5 +143,12 @@ int adopt_run(struct store *store, const struct adopt_opts *o, json_t **ret, str
 	/* An age header does not say whose keys it is wrapped for. */
 	if (storage_is_encrypted(o->archive))
 		s.recipients = unknown;
-	return write_sidecar(store, sidecar, &s, ret, err);
+	const struct suspicion_figures now = {.bytes = bytes, .rows = s.rows, .keys = s.redis_keys};
+	CLEANUP(json_freep) json_t *suspicion = NULL;
+	if (!s.partial &&
+	    suspicion_find(store, o->stack, name.id, &o->suspicion, &now, &suspicion, err) < 0)
+		return -1;
+	s.suspicious = suspicion != NULL;
+	s.suspicion = suspicion;
+	return write_sidecar(store, o, sidecar, &s, ret, err);
 }

@@ -7,6 +7,7 @@
 
 #include "storage/archive/reader.h"
 #include "storage/sidecar.h"
+#include "storage/suspicion.h"
 
 struct adopt_opts {
 	const char *stack;
@@ -14,11 +15,14 @@ struct adopt_opts {
 	/* Through which the archive reads as its plain text (decrypting.h); NULL: as it is. */
 	struct store *plain;
 	bool pinned;
+	struct suspicion_rules suspicion; /* beside the backups before it; all 0: never */
+	struct store_lock *lock;          /* asked before the commit; may be NULL */
 	const struct reader_watch *watch; /* may be NULL */
 };
 
 /* ERR_USAGE for what is no archive of the stack, ERR_EXISTS when it has a sidecar, ERR_CORRUPT when
- * a byte of it is wrong. *ret: the sidecar, a new reference. */
+ * a byte of it is wrong, ERR_LOCKED when the lock was lost meanwhile. *ret: the sidecar, a new
+ * reference. */
 int adopt_run(struct store *store, const struct adopt_opts *opts, json_t **ret, struct err *err)
     MUST_USE;
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "storage/catalog.h"
 #include "storage/decrypting.h"
+#include "storage/lease_object.h"
 
 enum {
 	TIME_CHARS = sizeof "20261123T020000Z" - 1,
@@ -69,6 +70,20 @@ bool catalog_name_parse(const char *stack, const char *name, struct catalog_name
 	memcpy(parts.id, id, ID_CHARS);
 	*ret = parts;
 	return true;
+}
+
+bool catalog_name_belongs(const char *stack, const char *name)
+{
+	struct catalog_name parts;
+	struct lease_name lease;
+	size_t len = strlen(stack);
+	if (catalog_name_parse(stack, name, &parts))
+		return true;
+	if (!lease_name_parse(name, &lease) || strncmp(lease.name, stack, len) != 0)
+		return false;
+	/* The lock and the clock are the stack's, a mark is one of its backups'. */
+	return lease.name[len] == '\0' ||
+	       (lease.name[len] == '-' && catalog_id_is_valid(lease.name + len + 1));
 }
 
 /* "<stack>-<id><suffix>", checked as a whole. */

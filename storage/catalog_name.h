@@ -22,4 +22,8 @@ struct catalog_name {
 /* False for what is no object of a backup of exactly this stack; *ret is then untouched. */
 bool catalog_name_parse(const char *stack, const char *name, struct catalog_name *ret);
 
+/* Does the stack write objects of that name: of its backups, its lock, its marks? Never one of the
+ * stack "hdms-eu" when asked about "hdms". */
+bool catalog_name_belongs(const char *stack, const char *name);
+
 #endif

@@ -296,11 +296,11 @@ static void no_lock(void *lock)
 	(void)lock;
 }
 
-static int refuse_sweep(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+static int refuse_sweep(void *self, const char *stack, bool dry_run, struct strlist *ret,
 			struct err *err)
 {
 	(void)self, (void)dry_run, (void)ret;
-	return read_only(prefix, err);
+	return read_only(stack, err);
 }
 
 static void decrypting_free(void *self)

@@ -61,7 +61,8 @@ int lease_store_time(struct store *store, const char *name, int64_t *ret_ms, str
     MUST_USE;
 
 /* Removes what leases of the stack left behind: marks and probes of the dead, and all leases but
- * the highest. Names are appended to `ret` (may be NULL). */
+ * the highest. (What was left unfinished, store_sweep finds.) Names are appended to `ret` (may be
+ * NULL). */
 int lease_sweep(struct store *store, const char *stack, bool dry_run, struct strlist *ret,
 		struct err *err) MUST_USE;
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/log.h"
-#include "storage/catalog.h"
+#include "storage/catalog_name.h"
 #include "storage/lease_object.h"
 
 int lease_store_time(struct store *store, const char *name, int64_t *ret_ms, struct err *err)
@@ -123,16 +123,6 @@ struct sweeping {
 	unsigned highest; /* lease of the stack */
 };
 
-/* Is the thing of this very stack: of the stack itself, or of one of its backups? */
-static bool is_of_stack(const struct lease_name *n, const char *stack)
-{
-	size_t len = strlen(stack);
-	if (strncmp(n->name, stack, len) != 0)
-		return false;
-	return n->name[len] == '\0' ||
-	       (n->name[len] == '-' && catalog_id_is_valid(n->name + len + 1));
-}
-
 static int is_leftover(struct sweeping *s, const struct store_object *o, const struct lease_name *n,
 		       bool *ret, struct err *err)
 {
@@ -169,7 +159,7 @@ static int sweep(struct sweeping *s, const struct store_objects *all, struct err
 		const char *name = all->items[i].name;
 		struct lease_name n;
 		bool leftover = false;
-		if (!lease_name_parse(name, &n) || !is_of_stack(&n, s->stack))
+		if (!lease_name_parse(name, &n) || !catalog_name_belongs(s->stack, name))
 			continue;
 		if (is_leftover(s, &all->items[i], &n, &leftover, err) < 0 ||
 		    (leftover && !s->dry_run && remove_one(s, name, &leftover, err) < 0) ||
@@ -183,15 +173,11 @@ int lease_sweep(struct store *store, const char *stack, bool dry_run, struct str
 		struct err *err)
 {
 	CLEANUP(store_objects_done) struct store_objects all = {0};
-	CLEANUP(freep) char *unfinished = NULL;
 	struct sweeping s = {.clock = {.store = store, .name = stack},
 			     .stack = stack,
 			     .dry_run = dry_run,
 			     .gone = ret};
-	/* Unfinished marks have the names of backups, and are swept with theirs. */
-	if (str_printf(&unfinished, err, "%s.", stack) < 0 ||
-	    store_sweep(store, unfinished, dry_run, ret, err) < 0 ||
-	    store_list(store, stack, &all, err) < 0)
+	if (store_list(store, stack, &all, err) < 0)
 		return -1;
 	for (size_t i = 0; i < all.count; i++) {
 		struct lease_name n;

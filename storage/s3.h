@@ -144,6 +144,10 @@ void s3_unfinished_done(struct s3_unfinished_list *l);
 /* Multipart uploads that were begun and neither completed nor aborted. */
 int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_list *ret,
 		       struct err *err) MUST_USE;
+/* When its newest part came, or when it was begun if it has none; INT64_MAX where the store does
+ * not say. ERR_ABSENT: it has ended. */
+int s3_last_part(struct s3 *s, const struct s3_unfinished *u, int64_t *ret_ms, struct err *err)
+    MUST_USE;
 /* Versions of one object, the oldest last; encoded for a query. The newest S3_VERSIONS_MAX. */
 enum { S3_VERSIONS_MAX = 1000 };
 int s3_list_versions(struct s3 *s, const char *name, struct strlist *ret, struct err *err) MUST_USE;

@@ -226,6 +226,8 @@ static const char *right_for(const struct s3_request *q)
 		       : strstr(query, "object-lock") != NULL
 			   ? "s3:GetBucketObjectLockConfiguration"
 			   : "s3:ListBucket";
+	if (strcmp(q->method, "GET") == 0 && strstr(query, "uploadId=") != NULL)
+		return "s3:ListMultipartUploadParts";
 	if (strcmp(q->method, "GET") == 0 || strcmp(q->method, "HEAD") == 0)
 		return version ? "s3:GetObjectVersion" : "s3:GetObject and s3:ListBucket";
 	if (strcmp(q->method, "DELETE") == 0)

@@ -304,6 +304,61 @@ int s3_list_unfinished(struct s3 *s, const char *prefix, struct s3_unfinished_li
 	return 0;
 }
 
+static int parts_query(const struct s3_unfinished *u, const char *mark, struct buf *b,
+		       struct err *err)
+{
+	buf_reset(b);
+	if (buf_printf(b, err, "max-parts=%d", page_size()) < 0 ||
+	    (mark != NULL && put_param(b, "part-number-marker", mark, err) < 0))
+		return -1;
+	return buf_printf(b, err, "&uploadId=%s", u->id);
+}
+
+static int64_t newest_part(const struct xml_node *page, int64_t newest_ms)
+{
+	for (const struct xml_node *i = xml_child(page, "Part"); i != NULL;
+	     i = xml_next(i, "Part")) {
+		int64_t ms;
+		if (!s3_time(text_or(i, "LastModified", ""), &ms))
+			return INT64_MAX;
+		newest_ms = ms > newest_ms ? ms : newest_ms;
+	}
+	return newest_ms;
+}
+
+int s3_last_part(struct s3 *s, const struct s3_unfinished *u, int64_t *ret_ms, struct err *err)
+{
+	CLEANUP(freep) char *mark = NULL;
+	CLEANUP(buf_done) struct buf query;
+	int64_t newest_ms = u->begun_ms;
+	unsigned pages = 0;
+	buf_init(&query, QUERY_MAX);
+	for (bool more = true; more;) {
+		CLEANUP(http_response_done) struct http_response r = {0};
+		CLEANUP(xml_freep) struct xml *x = NULL;
+		if (pages++ == PAGES_MAX)
+			return endless(s, "does not end", err);
+		if (parts_query(u, mark, &query, err) < 0)
+			return -1;
+		const struct s3_request q = {.method = "GET",
+					     .name = u->name,
+					     .query = buf_text(&query),
+					     .expects = "ListPartsResult"};
+		if (s3_call(s, &q, &r, err) < 0)
+			return -1;
+		if (r.status / 100 != 2)
+			return s3_refused(s, &q, &r, err);
+		if (s3_document(&r, &x, err) < 0)
+			return -1;
+		newest_ms = newest_part(xml_root(x), newest_ms);
+		more = is_truncated(xml_root(x));
+		if (more && go_on(s, xml_text(xml_root(x), "NextPartNumberMarker"), &mark, err) < 0)
+			return -1;
+	}
+	*ret_ms = newest_ms;
+	return 0;
+}
+
 /* ---- versions ---- */
 
 /* Versions and marks of deletion of this very key, in the order of the page: the newest first. */

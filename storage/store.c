@@ -328,10 +328,10 @@ int store_lock_check(struct store_lock *l, struct err *err)
 	return l->lease != NULL ? lease_check(l->lease, err) : 0;
 }
 
-int store_sweep(struct store *s, const char *prefix, bool dry_run, struct strlist *ret,
+int store_sweep(struct store *s, const char *stack, bool dry_run, struct strlist *ret,
 		struct err *err)
 {
-	return s->ops->sweep(s->self, prefix, dry_run, ret, err) < 0 ? in_store(s, err) : 0;
+	return s->ops->sweep(s->self, stack, dry_run, ret, err) < 0 ? in_store(s, err) : 0;
 }
 
 int store_free_bytes(struct store *s, uint64_t *ret, struct err *err)

@@ -121,9 +121,9 @@ int store_lock_check(struct store_lock *l, struct err *err) MUST_USE;
 void store_unlock(struct store_lock *l);
 DEFINE_CLEANUP(struct store_lock, store_unlock)
 
-/* Unfinished puts of names beginning with `prefix` that nobody is writing any more; removed unless
- * `dry_run`. Their names are appended to `ret` (may be NULL). */
-int store_sweep(struct store *s, const char *prefix, bool dry_run, struct strlist *ret,
+/* Unfinished puts of objects of that stack (catalog_name_belongs) that nobody is writing any more;
+ * removed unless `dry_run`. Their names are appended to `ret` (may be NULL). */
+int store_sweep(struct store *s, const char *stack, bool dry_run, struct strlist *ret,
 		struct err *err) MUST_USE;
 /* Room left; UINT64_MAX where a store does not say. */
 int store_free_bytes(struct store *s, uint64_t *ret, struct err *err) MUST_USE;
@@ -147,7 +147,7 @@ struct store_ops {
 	/* NULL: a lease (storage/lease.h), kept in the store itself. */
 	int (*lock)(void *self, const char *stack, void **ret_lock, struct err *err);
 	void (*unlock)(void *lock);
-	int (*sweep)(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+	int (*sweep)(void *self, const char *stack, bool dry_run, struct strlist *ret,
 		     struct err *err);
 	int (*free_bytes)(void *self, uint64_t *ret, struct err *err);
 	int (*caveats)(void *self, struct strlist *ret, struct err *err); /* NULL: none */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
+#include "storage/catalog_name.h"
 #include "storage/store.h"
 
 _Static_assert(sizeof FILE_PART_SUFFIX == sizeof STORE_PART_SUFFIX,
@@ -283,8 +284,8 @@ static void folder_unlock(void *lock)
 	free(held);
 }
 
-/* Is `name` an unfinished object whose finished name begins with `prefix`? */
-static bool is_part_of(const char *name, const char *prefix)
+/* Is `name` an unfinished object of the stack? */
+static bool is_part_of(const char *name, const char *stack)
 {
 	char object[STORE_NAME_MAX + 1];
 	size_t len = strlen(name), end = strlen(FILE_PART_SUFFIX);
@@ -293,7 +294,7 @@ static bool is_part_of(const char *name, const char *prefix)
 		return false;
 	memcpy(object, name, len - end);
 	object[len - end] = '\0';
-	return store_name_is_valid(object) && begins_with(object, prefix);
+	return store_name_is_valid(object) && catalog_name_belongs(stack, object);
 }
 
 /* Removes one, or only looks. *ret_gone: it is, or would be, swept. */
@@ -305,7 +306,7 @@ static int sweep_one(const char *path, bool dry_run, bool *ret_gone, struct err 
 	return 0;
 }
 
-static int folder_sweep(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+static int folder_sweep(void *self, const char *stack, bool dry_run, struct strlist *ret,
 			struct err *err)
 {
 	const struct folder *f = self;
@@ -316,7 +317,7 @@ static int folder_sweep(void *self, const char *prefix, bool dry_run, struct str
 	for (size_t i = 0; i < names.count; i++) {
 		CLEANUP(freep) char *path = NULL;
 		bool gone = false;
-		if (!is_part_of(names.items[i], prefix))
+		if (!is_part_of(names.items[i], stack))
 			continue;
 		if (path_in(f, names.items[i], &path, err) < 0 ||
 		    sweep_one(path, dry_run, &gone, err) < 0)

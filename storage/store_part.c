@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 #include <string.h>
+#include "storage/catalog_name.h"
 
 int store_part_make(const char *name, char **ret, struct err *err)
 {
@@ -12,7 +13,7 @@ int store_part_make(const char *name, char **ret, struct err *err)
 			  r[3]);
 }
 
-bool store_part_is(const char *part, const char *prefix)
+bool store_part_is(const char *part, const char *stack)
 {
 	char object[STORE_NAME_MAX + 1];
 	size_t len = strlen(part), end = strlen(".01234567" STORE_PART_SUFFIX);
@@ -22,5 +23,5 @@ bool store_part_is(const char *part, const char *prefix)
 		return false;
 	memcpy(object, part, len - end);
 	object[len - end] = '\0';
-	return store_name_is_valid(object) && strncmp(object, prefix, strlen(prefix)) == 0;
+	return store_name_is_valid(object) && catalog_name_belongs(stack, object);
 }

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/fault.h"
+#include "storage/catalog_name.h"
 #include "storage/s3.h"
 
-/* An upload may take long, and another agent's must not be broken off. */
+/* Without a part for so long, nobody is at work on an upload any more. */
 #define ABANDONED_MS INT64_C(86400000)
 
 static int bucket_open(const struct store_opts *opts, void **ret_self, char **ret_where,
@@ -128,17 +129,40 @@ static int abort_upload(struct s3 *s, const struct s3_unfinished *u, struct err 
 	return s3_refused(s, &q, &r, err);
 }
 
-static int bucket_sweep(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+/* By the store's clock all: ours may be wrong. A large archive over a thin line takes more than a
+ * day, so the age of the upload alone says nothing. */
+static int is_abandoned(struct s3 *s, const struct s3_unfinished *u, int64_t now_ms, bool *ret,
+			struct err *err)
+{
+	int64_t last_ms;
+	struct err why = ERR_INIT;
+	*ret = fault_skips("s3-sweep-age");
+	if (*ret || now_ms - u->begun_ms < ABANDONED_MS)
+		return 0;
+	if (s3_last_part(s, u, &last_ms, &why) == 0) {
+		*ret = last_ms < now_ms && now_ms - last_ms >= ABANDONED_MS;
+		return 0;
+	}
+	if (why.code == ERR_ABSENT)
+		return 0;
+	*err = why;
+	return -1;
+}
+
+static int bucket_sweep(void *self, const char *stack, bool dry_run, struct strlist *ret,
 			struct err *err)
 {
 	CLEANUP(s3_unfinished_done) struct s3_unfinished_list found = {0};
-	bool all = fault_skips("s3-sweep-age");
-	if (s3_list_unfinished(self, prefix, &found, err) < 0)
+	if (s3_list_unfinished(self, stack, &found, err) < 0)
 		return -1;
 	for (size_t i = 0; i < found.count; i++) {
 		const struct s3_unfinished *u = &found.items[i];
-		/* By the store's clock both: ours may be wrong. */
-		if (!all && found.now_ms - u->begun_ms < ABANDONED_MS)
+		bool abandoned;
+		if (!catalog_name_belongs(stack, u->name))
+			continue;
+		if (is_abandoned(self, u, found.now_ms, &abandoned, err) < 0)
+			return -1;
+		if (!abandoned)
 			continue;
 		if (!dry_run && abort_upload(self, u, err) < 0)
 			return -1;

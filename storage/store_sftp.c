@@ -335,7 +335,7 @@ static int remove_object(void *self, const char *name, struct err *err)
 }
 
 struct leftovers {
-	const char *prefix;
+	const char *stack;
 	struct strlist names;
 	struct store_objects found; /* the same, with their times */
 };
@@ -344,7 +344,7 @@ static int note_leftover(void *ctx, const char *name, const LIBSSH2_SFTP_ATTRIBU
 			 struct err *err)
 {
 	struct leftovers *l = ctx;
-	if (!store_part_is(name, l->prefix))
+	if (!store_part_is(name, l->stack))
 		return 0;
 	void *items = mem_grow(l->found.items, l->found.count, sizeof *l->found.items,
 			       "a list of objects", err);
@@ -384,11 +384,11 @@ static int ask_time(struct sftp *c, int64_t *ret_ms, struct err *err)
 	return 0;
 }
 
-static int sweep_parts(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+static int sweep_parts(void *self, const char *stack, bool dry_run, struct strlist *ret,
 		       struct err *err)
 {
 	CLEANUP(sftp_givep) struct sftp *c = NULL;
-	CLEANUP(leftovers_done) struct leftovers l = {.prefix = prefix};
+	CLEANUP(leftovers_done) struct leftovers l = {.stack = stack};
 	int64_t now = 0;
 	if (sftp_take(self, &c, err) < 0 || for_each(c, note_leftover, &l, err) < 0)
 		return -1;

@@ -405,7 +405,7 @@ static int remove_object(void *self, const char *name, struct err *err)
 	return remove_file(self, name, err);
 }
 
-static int sweep_parts(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+static int sweep_parts(void *self, const char *stack, bool dry_run, struct strlist *ret,
 		       struct err *err)
 {
 	CLEANUP(webdav_entries_done) struct webdav_entries e = {0};
@@ -414,7 +414,7 @@ static int sweep_parts(void *self, const char *prefix, bool dry_run, struct strl
 	for (size_t i = 0; i < e.count; i++) {
 		const struct webdav_entry *at = &e.items[i];
 		/* Of an age that is not known nothing is said. */
-		if (at->is_folder || !store_part_is(at->name, prefix) || at->modified_ms == 0 ||
+		if (at->is_folder || !store_part_is(at->name, stack) || at->modified_ms == 0 ||
 		    e.now_ms - at->modified_ms < STORE_PART_AGE_MS)
 			continue;
 		if (!dry_run && remove_file(self, at->name, err) < 0)

@@ -1,6 +1,7 @@
 #include "storage/suspicion.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "storage/catalog_name.h"
 #include "storage/sidecar.h"
 
@@ -89,7 +90,7 @@ static int look_at(struct store *store, const char *name, struct suspicion_figur
 	return 0;
 }
 
-int suspicion_history(struct store *store, const char *stack, unsigned wanted,
+int suspicion_history(struct store *store, const char *stack, const char *before, unsigned wanted,
 		      struct suspicion_figures *ret, size_t *ret_count, struct err *err)
 {
 	CLEANUP(store_objects_done) struct store_objects all = {0};
@@ -106,7 +107,7 @@ int suspicion_history(struct store *store, const char *stack, unsigned wanted,
 		struct catalog_name n;
 		bool is;
 		if (!catalog_name_parse(stack, all.items[i].name, &n) ||
-		    n.kind != CATALOG_NAME_SIDECAR)
+		    n.kind != CATALOG_NAME_SIDECAR || (before != NULL && strcmp(n.id, before) >= 0))
 			continue;
 		read++;
 		if (look_at(store, all.items[i].name, &ret[count], &is, &last, err) < 0)
@@ -114,5 +115,32 @@ int suspicion_history(struct store *store, const char *stack, unsigned wanted,
 		count += is;
 	}
 	*ret_count = count;
+	return 0;
+}
+
+int suspicion_find(struct store *store, const char *stack, const char *before,
+		   const struct suspicion_rules *rules, const struct suspicion_figures *now,
+		   json_t **ret, struct err *err)
+{
+	CLEANUP(strlist_done) struct strlist why = {0};
+	CLEANUP(json_freep) json_t *list = json_array();
+	size_t count;
+	*ret = NULL;
+	if (rules->history == 0)
+		return 0;
+	CLEANUP(freep)
+	struct suspicion_figures *history =
+	    mem_zalloc(rules->history * sizeof *history, "a history", err);
+	if (history == NULL ||
+	    suspicion_history(store, stack, before, rules->history, history, &count, err) < 0 ||
+	    suspicion_judge(rules, history, count, now, &why, err) < 0)
+		return -1;
+	for (size_t i = 0; i < why.count; i++)
+		if (json_push(list, json_string(why.items[i]), err) < 0)
+			return -1;
+	if (why.count > 0) {
+		*ret = list;
+		list = NULL;
+	}
 	return 0;
 }

@@ -2,9 +2,9 @@
  * Suspicion: a backup that is much smaller than those before it is committed, since a small backup
  * is better than none, but it is told as suspicious and takes no other's place (retention.h).
  *
- *  1. suspicion_history(store, "hdms", 5, figures, &count, err)      what is normal
- *  2. suspicion_judge(&rules, figures, count, &now, &why, err)       nothing in `why`: not
- * suspicious
+ *  1. suspicion_history(store, "hdms", NULL, 5, figures, &count, err)      what is normal
+ *  2. suspicion_judge(&rules, figures, count, &now, &why, err)     nothing in `why`: not suspicious
+ *     or suspicion_find for both
  *
  * Normal is the median of the newest whole backups that were not suspicious themselves, so that one
  * bad night is not the measure of the next. A proof lifts no suspicion: an empty database restores
@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 #include "base/buf.h"
+#include "base/json.h"
 #include "storage/store.h"
 
 enum { SUSPICION_HISTORY_MAX = 100 };
@@ -38,9 +39,14 @@ int suspicion_judge(const struct suspicion_rules *rules, const struct suspicion_
 		    size_t count, const struct suspicion_figures *now, struct strlist *ret,
 		    struct err *err) MUST_USE;
 
-/* Figures of at most `wanted` backups, newest first. `ret` has room for `wanted`. Sidecars that
- * can't be used are passed over. */
-int suspicion_history(struct store *store, const char *stack, unsigned wanted,
+/* Figures of at most `wanted` backups, newest first, and older than the backup `before` (an id;
+ * NULL: all). `ret` has room for `wanted`. Sidecars that can't be used are passed over. */
+int suspicion_history(struct store *store, const char *stack, const char *before, unsigned wanted,
 		      struct suspicion_figures *ret, size_t *ret_count, struct err *err) MUST_USE;
+
+/* Both: *ret is a new array of what is suspicious, or NULL where nothing is. */
+int suspicion_find(struct store *store, const char *stack, const char *before,
+		   const struct suspicion_rules *rules, const struct suspicion_figures *now,
+		   json_t **ret, struct err *err) MUST_USE;
 
 #endif

@@ -192,8 +192,26 @@ class Retention(StackCase):
         self.plant(LATER)
         said = self.stack.lifeboat("prune", expect=0).out
         self.assertEqual(said.count("more archives without a sidecar than backups"), 3, said)
+        # It is judged again, beside the backups before it; those after it are no measure.
         self.stack.lifeboat("adopt", self.real, expect=0)
         self.assertEqual(self.ids(), [LATER, self.real])
+        self.assertFalse(json.loads(self.sidecar(self.real).read_text())["suspicious"])
+
+    def test_adopt__fewer_keys_than_before__is_suspicious(self):
+        self.fill(100)
+        bad = self.backup()["id"]
+        self.sidecar(bad).unlink()
+        self.assertRegex(self.stack.lifeboat("adopt", bad, expect=0).out,
+                         "(?s)suspicious: Redis keys: 100, where 400 are normal.*lifeboat trust " + bad)
+        self.assertTrue(json.loads(self.sidecar(bad).read_text())["suspicious"])
+
+    def test_prune__number_of_promotions_that_is_none__touches_nothing(self):
+        self.keep("last 1")
+        self.plant(LATER)
+        before = self.names()
+        for bad in ("x", "1x", "9999999"):
+            self.assert_failed(self.stack.lifeboat("prune", "--volumes", bad), 64, "is not a number of promotions")
+        self.assertEqual(self.names(), before)
 
     # ---- lost sidecars
 

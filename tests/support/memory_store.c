@@ -483,10 +483,10 @@ static void store_free_op(void *self)
 }
 
 /* Nothing unfinished is ever left. */
-static int store_sweep_op(void *self, const char *prefix, bool dry_run, struct strlist *ret,
+static int store_sweep_op(void *self, const char *stack, bool dry_run, struct strlist *ret,
 			  struct err *err)
 {
-	(void)self, (void)prefix, (void)dry_run, (void)ret, (void)err;
+	(void)self, (void)stack, (void)dry_run, (void)ret, (void)err;
 	return 0;
 }
 

@@ -10,6 +10,9 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "storage/catalog.h"
+#include "storage/lease.h"
+#include "storage/sidecar.h"
 
 enum { BIG_BYTES = 20 << 20, READERS = 4 };
 
@@ -570,51 +573,153 @@ static void names__of_all_that_may_be__are_taken(void **state)
 
 /* ---- sweeping ---- */
 
-static void assert_swept(struct room *r, const char *prefix, bool dry_run, size_t count)
+#define ID1 "20261121T020000Z-aaaa"
+#define ID2 "20261122T020000Z-bbbb"
+
+static void assert_swept(struct room *r, const char *stack, bool dry_run, size_t count)
 {
 	struct strlist swept = {0};
-	ok(r, store_sweep(r->store, prefix, dry_run, &swept, &r->err));
+	ok(r, store_sweep(r->store, stack, dry_run, &swept, &r->err));
 	assert_int_equal(swept.count, count);
 	for (size_t i = 0; i < count; i++)
-		assert_non_null(strstr(swept.items[i], "hdms-dead"));
+		assert_non_null(strstr(swept.items[i], ID1));
 	strlist_done(&swept);
 }
 
-static void sweep__leftovers__are_removed_by_prefix(void **state)
+static void leave(struct room *r, const char *name)
+{
+	r->suite->leave(r->suite->ctx, r->folder, name);
+}
+
+static void sweep__leftovers__are_removed_by_stack(void **state)
 {
 	struct room *r = *state;
 	if (r->suite->leave == NULL)
 		skip();
-	put(r, "hdms-live", "1");
-	r->suite->leave(r->suite->ctx, r->folder, "hdms-dead.tar.zst");
-	r->suite->leave(r->suite->ctx, r->folder, "hdms-dead2.json");
-	assert_swept(r, "other-", false, 0);
-	assert_swept(r, "hdms-", true, 2);
-	assert_swept(r, "hdms-", true, 2);
-	assert_swept(r, "hdms-dead2", false, 1);
-	assert_swept(r, "hdms-", true, 1);
-	ok(r, store_sweep(r->store, "hdms-", false, NULL, &r->err));
-	assert_swept(r, "", true, 0);
-	assert_names(r, "", "hdms-live ");
+	put(r, "hdms-" ID2 ".json", "1");
+	leave(r, "hdms-" ID1 ".tar.zst");
+	leave(r, "hdms-" ID1 ".json");
+	/* Stacks whose names begin in the same way. */
+	leave(r, "hdms-eu-" ID1 ".tar.zst");
+	leave(r, "hdms2-" ID1 ".tar.zst");
+	leave(r, "hdms.eu-" ID1 ".tar.zst");
+	assert_swept(r, "other", false, 0);
+	assert_swept(r, "hdm", false, 0);
+	assert_swept(r, "hdms", true, 2);
+	assert_swept(r, "hdms", true, 2);
+	assert_swept(r, "hdms-eu", false, 1);
+	assert_swept(r, "hdms", true, 2);
+	ok(r, store_sweep(r->store, "hdms", false, NULL, &r->err));
+	assert_swept(r, "hdms", true, 0);
+	assert_swept(r, "hdms2", true, 1);
+	assert_swept(r, "hdms.eu", true, 1);
+	assert_names(r, "", "hdms-" ID2 ".json ");
 }
 
 static void sweep__while_one_writes__leaves_it(void **state)
 {
 	struct room *r = *state;
 	struct store *other = connect_to(r);
-	struct sink *object = begin(r, other, false, "hdms-x", "so far");
-	assert_swept(r, "hdms-", false, 0);
+	struct sink *object = begin(r, other, false, "hdms-" ID1 ".json", "so far");
+	assert_swept(r, "hdms", false, 0);
 	ok(r, sink_write(object, " and on", 7, &r->err));
 	ok(r, sink_close(object, &r->err));
 	sink_free(object);
 	store_free(other);
-	assert_content(r, "hdms-x", "so far and on");
+	assert_content(r, "hdms-" ID1 ".json", "so far and on");
+}
+
+/* ---- two stacks in one store, the name of one the beginning of the other's ---- */
+
+static void put_backup(struct room *r, const char *stack, const char *id)
+{
+	char archive[201], sidecar[201], verdict[201], *text = NULL;
+	json_t *j = NULL, *names = json_pack("[s]", "redis");
+	ok(r, catalog_archive_name(stack, id, archive, &r->err));
+	ok(r, catalog_sidecar_name(stack, id, sidecar, &r->err));
+	ok(r, catalog_verdict_name(stack, id, INT64_C(1795000000000), verdict, &r->err));
+	struct sidecar s = {.stack = stack,
+			    .id = id,
+			    .archive = archive,
+			    .bytes = 5,
+			    .sha256 =
+				"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+			    .started = "2026-11-22T02:00:00Z",
+			    .finished = "2026-11-22T02:00:00Z",
+			    .lifeboat_version = "0.2.0",
+			    .components = names};
+	ok(r, sidecar_json(&s, &j, &r->err));
+	ok(r, json_text(j, false, &text, &r->err));
+	put(r, archive, "hello");
+	put(r, sidecar, text);
+	put(r, verdict, "{}");
+	free(text);
+	json_decref(j);
+	json_decref(names);
+}
+
+static void assert_backups(struct room *r, const char *stack, const char *ids)
+{
+	CLEANUP(catalog_done) struct catalog c = {0};
+	char got[256] = "";
+	size_t len = 0;
+	ok(r, catalog_load(r->store, stack, &c, &r->err));
+	for (size_t i = 0; i < c.count; i++) {
+		assert_string_equal(c.items[i].broken, "");
+		assert_int_equal(json_array_size(c.items[i].verdicts), 1);
+		len += (size_t)snprintf(got + len, sizeof got - len, "%s ", c.items[i].id);
+	}
+	assert_string_equal(got, ids);
+}
+
+/* Each has a lock of its own, and marks that the other's sweep leaves. */
+static void assert_own_leases(struct room *r)
+{
+	CLEANUP(lease_marks_done) struct lease_marks marks = {0};
+	CLEANUP(lease_freep) struct lease *mark = NULL;
+	CLEANUP(store_unlockp) struct store_lock *ours = NULL;
+	CLEANUP(store_unlockp) struct store_lock *theirs = NULL;
+	ok(r, store_lock(r->store, "hdms", &ours, &r->err));
+	ok(r, store_lock(r->store, "hdms-eu", &theirs, &r->err));
+	ok(r, lease_mark(r->store, "hdms-eu-" ID1, "restore", &mark, &r->err));
+	ok(r, lease_sweep(r->store, "hdms", false, NULL, &r->err));
+	ok(r, lease_find_marks(r->store, "hdms-", &marks, &r->err));
+	assert_null(lease_marks_holder(&marks, "hdms-" ID1));
+	assert_non_null(lease_marks_holder(&marks, "hdms-eu-" ID1));
+	ok(r, store_lock_check(theirs, &r->err));
+}
+
+static void stacks__whose_names_begin_alike__never_touch_each_other(void **state)
+{
+	struct room *r = *state;
+	CLEANUP(catalog_done) struct catalog c = {0};
+	CLEANUP(store_objects_done) struct store_objects orphans = {0};
+	const struct backup *b = NULL;
+	put_backup(r, "hdms", ID1);
+	put_backup(r, "hdms-eu", ID2);
+	put_backup(r, "hdms-eu", ID1);
+	put(r, "hdms-eu-20261101T020000Z-cccc.tar.zst", "an orphan");
+	assert_backups(r, "hdms", ID1 " ");
+	assert_backups(r, "hdms-eu", ID2 " " ID1 " ");
+	assert_backups(r, "hdms-e", "");
+	ok(r, catalog_orphans(r->store, "hdms", &orphans, &r->err));
+	assert_int_equal(orphans.count, 0);
+	assert_own_leases(r);
+	/* Of two backups of one id that of the stack goes, with all that is its own. */
+	ok(r, catalog_load(r->store, "hdms", &c, &r->err));
+	ok(r, catalog_find(&c, "latest", &b, &r->err));
+	assert_string_equal(b->id, ID1);
+	ok(r, catalog_remove(r->store, "hdms", b, &r->err));
+	assert_backups(r, "hdms", "");
+	assert_backups(r, "hdms-eu", ID2 " " ID1 " ");
+	assert_names(r, "hdms-" ID1, "");
+	assert_content(r, "hdms-eu-20261101T020000Z-cccc.tar.zst", "an orphan");
 }
 
 static void sweep__of_nothing__is_fine(void **state)
 {
 	struct room *r = *state;
-	assert_swept(r, "", false, 0);
+	assert_swept(r, "hdms", false, 0);
 }
 
 static void free_bytes__are_some(void **state)
@@ -657,7 +762,8 @@ static const struct CMUnitTest all[] = {
     TEST(remove__absent__is_fine),
     TEST(names__that_can_not_be__are_refused),
     TEST(names__of_all_that_may_be__are_taken),
-    TEST(sweep__leftovers__are_removed_by_prefix),
+    TEST(stacks__whose_names_begin_alike__never_touch_each_other),
+    TEST(sweep__leftovers__are_removed_by_stack),
     TEST(sweep__while_one_writes__leaves_it),
     TEST(sweep__of_nothing__is_fine),
     TEST(free_bytes__are_some),

@@ -170,6 +170,22 @@ static size_t unfinished(const char *url)
 	return count;
 }
 
+/* How long ago the newest part of the one unfinished upload came, by the store's clock. */
+static int64_t age_of_last_part(const char *url)
+{
+	struct s3_unfinished_list found = {0};
+	struct s3 *s = client(url);
+	int64_t last_ms = 0;
+	must(s3_list_unfinished(s, "", &found, &err));
+	assert_int_equal(found.count, 1);
+	must(s3_last_part(s, &found.items[0], &last_ms, &err));
+	assert_true(last_ms >= found.items[0].begun_ms);
+	int64_t age_ms = found.now_ms - last_ms;
+	s3_unfinished_done(&found);
+	s3_free(s);
+	return age_ms;
+}
+
 static void put__of_several_parts__leaves_no_upload(void **state)
 {
 	(void)state;
@@ -382,7 +398,7 @@ static void sweep__after_kill_9_in_an_upload__leaves_nothing(void **state)
 		setenv("LIFEBOAT_FAULT", "s3-part=kill@3", 1);
 		struct store *s = store_at(&o);
 		struct sink *to = NULL;
-		if (store_put(s, "hdms-a.tar.zst", &to, &err) == 0)
+		if (store_put(s, "hdms-20261123T020000Z-3f9c.tar.zst", &to, &err) == 0)
 			write_bytes(to, 0, 6 * (uint64_t)PART);
 		_exit(1);
 	}
@@ -390,17 +406,18 @@ static void sweep__after_kill_9_in_an_upload__leaves_nothing(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_int_equal(unfinished(o.url), 1);
+	assert_true(age_of_last_part(o.url) < 600000);
 	CLEANUP(store_freep) struct store *s = store_at(&o);
 	struct strlist swept = {0};
 	struct store_objects found = {0};
 	/* It might still be at work. */
-	must(store_sweep(s, "hdms-", false, &swept, &err));
+	must(store_sweep(s, "hdms", false, &swept, &err));
 	assert_int_equal(swept.count, 0);
 	setenv("LIFEBOAT_FAULT", "s3-sweep-age=skip", 1);
-	must(store_sweep(s, "hdms-", false, &swept, &err));
+	must(store_sweep(s, "hdms", false, &swept, &err));
 	unsetenv("LIFEBOAT_FAULT");
 	assert_int_equal(swept.count, 1);
-	assert_string_equal(swept.items[0], "hdms-a.tar.zst");
+	assert_string_equal(swept.items[0], "hdms-20261123T020000Z-3f9c.tar.zst");
 	strlist_done(&swept);
 	assert_int_equal(unfinished(o.url), 0);
 	must(store_list(s, "", &found, &err));

@@ -511,7 +511,7 @@ static void line__cut_in_an_upload__leaves_nothing_visible(void **state)
 	struct room *r = *state;
 	char part[TEMP_DIR_BYTES + 256];
 	struct strlist swept = {0};
-	struct sink *to = begin_upload(r, "hdms-x");
+	struct sink *to = begin_upload(r, "hdms-20261123T020000Z-3f9c.json");
 	live_sshd_cut(&r->sshd);
 	int rc = write_on(r, to);
 	bool again = r->err.retryable;
@@ -521,10 +521,10 @@ static void line__cut_in_an_upload__leaves_nothing_visible(void **state)
 	assert_objects(r, 0);
 	assert_int_equal(count_files(r, part), 1);
 	assert_non_null(strstr(part, ".part"));
-	assert_int_equal(store_sweep(r->store, "hdms-", false, &swept, &r->err), 0);
+	assert_int_equal(store_sweep(r->store, "hdms", false, &swept, &r->err), 0);
 	assert_int_equal(swept.count, 0);
 	make_old(part);
-	assert_int_equal(store_sweep(r->store, "hdms-", false, &swept, &r->err), 0);
+	assert_int_equal(store_sweep(r->store, "hdms", false, &swept, &r->err), 0);
 	assert_int_equal(swept.count, 1);
 	assert_int_equal(count_files(r, NULL), 0);
 	strlist_done(&swept);
@@ -599,7 +599,7 @@ static void writer__killed__leaves_nothing_visible(void **state)
 	pid_t pid = fork();
 	if (pid == 0) {
 		open_usual(r);
-		begin_upload(r, "hdms-x");
+		begin_upload(r, "hdms-20261123T020000Z-3f9c.json");
 		if (write(ready[1], "x", 1) != 1)
 			_exit(1);
 		pause();
@@ -613,7 +613,7 @@ static void writer__killed__leaves_nothing_visible(void **state)
 	assert_objects(r, 0);
 	assert_int_equal(count_files(r, part), 1);
 	make_old(part);
-	assert_int_equal(store_sweep(r->store, "", false, NULL, &r->err), 0);
+	assert_int_equal(store_sweep(r->store, "hdms", false, NULL, &r->err), 0);
 	assert_int_equal(count_files(r, NULL), 0);
 	assert_works(r);
 }

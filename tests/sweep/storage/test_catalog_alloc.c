@@ -159,8 +159,8 @@ static int work_store(struct err *err)
 	if (open_store(&s, err) < 0 || store_lock(s, "hdms", &lock, err) < 0 ||
 	    store_put_bytes(s, "x", "new", 3, err) < 0 || store_stat(s, "x", &object, err) < 0 ||
 	    store_get_bytes(s, "x", &b, err) < 0 || store_list(s, "", &o, err) < 0 ||
-	    store_sweep(s, "", false, &swept, err) < 0 || store_free_bytes(s, &bytes, err) < 0 ||
-	    store_remove(s, "x", err) < 0)
+	    store_sweep(s, "hdms", false, &swept, err) < 0 ||
+	    store_free_bytes(s, &bytes, err) < 0 || store_remove(s, "x", err) < 0)
 		return -1;
 	return o.count == 9 && strcmp(buf_text(&b), "new") == 0 && swept.count == 1
 		   ? 0
@@ -186,13 +186,13 @@ static void check_store(bool done)
 	buf_done(&b);
 	store_unlock(lock);
 	store_free(s);
-	temp_dir_write(&dir, "left.part", "", 0);
+	temp_dir_write(&dir, "hdms-20261123T020000Z-3f9c.json.part", "", 0);
 }
 
 static void store__memory_runs_out__fails_cleanly(void **state)
 {
 	(void)state;
-	temp_dir_write(&dir, "left.part", "", 0);
+	temp_dir_write(&dir, "hdms-20261123T020000Z-3f9c.json.part", "", 0);
 	assert_in_range(sweep(work_store, check_store), 30, MOST - 1);
 }
 

@@ -119,7 +119,7 @@ static int suspect(struct err *err)
 	CLEANUP(strlist_done) struct strlist why = {0};
 	struct suspicion_figures ignored[5];
 	size_t count;
-	return suspicion_history(store, "hdms", 5, ignored, &count, err) < 0 ||
+	return suspicion_history(store, "hdms", NULL, 5, ignored, &count, err) < 0 ||
 		       suspicion_judge(&half, &before, 1, &now, &why, err) < 0
 		   ? -1
 		   : 0;

@@ -113,7 +113,7 @@ static int publish(const char *id, struct err *err)
 			       .finished = "2026-11-23T02:00:00Z",
 			       .lifeboat_version = "0.1.0"};
 	if (open_store(&s, err) < 0 || store_lock(s, "hdms", &lock, err) < 0 ||
-	    store_sweep(s, "hdms-", false, NULL, err) < 0 ||
+	    store_sweep(s, "hdms", false, NULL, err) < 0 ||
 	    catalog_archive_name("hdms", id, archive, err) < 0 ||
 	    catalog_sidecar_name("hdms", id, sidecar, err) < 0 ||
 	    put_archive(s, archive, err) < 0 || sidecar_json(&side, &j, err) < 0 ||
@@ -151,7 +151,7 @@ static bool check_store(void)
 	struct store_objects orphans = {0};
 	assert_int_equal(open_store(&s, &err), 0);
 	if (store_lock(s, "hdms", &lock, &err) < 0 ||
-	    store_sweep(s, "hdms-", false, NULL, &err) < 0 ||
+	    store_sweep(s, "hdms", false, NULL, &err) < 0 ||
 	    catalog_load(s, "hdms", &c, &err) < 0 || catalog_orphans(s, "hdms", &orphans, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_true(c.count == 1 || c.count == 2);

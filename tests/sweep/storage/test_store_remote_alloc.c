@@ -63,8 +63,9 @@ static int find_leftovers(struct err *err)
 {
 	CLEANUP(strlist_done) struct strlist swept = {0};
 	uint64_t room;
-	return store_sweep(warm, "", true, &swept, err) < 0 ? -1
-							    : store_free_bytes(warm, &room, err);
+	return store_sweep(warm, "hdms", true, &swept, err) < 0
+		   ? -1
+		   : store_free_bytes(warm, &room, err);
 }
 
 static int remove_it(struct err *err)

@@ -599,7 +599,7 @@ static void folder__used_as_if_it_were_remote__does_the_same(void **state)
 	/* Of one who was killed while he wrote it. */
 	CLEANUP(strlist_done) struct strlist gone = {0};
 	temp_dir_write(&folder, "hdms.lease-000000004.part", "{", 1);
-	assert_int_equal(lease_sweep(a, "hdms", false, &gone, &err), 0);
+	assert_int_equal(store_sweep(a, "hdms", false, &gone, &err), 0);
 	assert_int_equal(gone.count, 1);
 	assert_string_equal(gone.items[0], "hdms.lease-000000004.part");
 	assert_int_equal(temp_dir_count(&folder), 1);

@@ -254,6 +254,59 @@ static void adopt__whole_archive__is_a_backup_again(void **state)
 			    "'" SMALL_OBJECT "' has its sidecar: there is nothing to adopt");
 }
 
+static void adopt__much_smaller_than_those_before__is_suspicious(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	json_t *json = NULL;
+	struct sidecar s;
+	char *text = NULL;
+	size_t len;
+	struct adopt_opts opts = {.stack = "hdms",
+				  .archive = "hdms-" NEW ".tar.zst",
+				  .suspicion = {.history = 5, .rows = 50}};
+	put_backup(ID);
+	must_be_ok(sidecar_load(store, "hdms-" ID ".json", &json, &s, &err), err);
+	json_object_set_new(json_object_get(json, "counts"), "rows", json_integer(1000));
+	must_be_ok(json_text(json, false, &text, &err), err);
+	memory_store_set(m, "hdms-" ID ".json", text, strlen(text));
+	json_decref(json);
+	free(text);
+	put_archive(opts.archive, NEW);
+	must_be_ok(adopt_run(store, &opts, &json, &err), err);
+	must_be_ok(sidecar_parse(json, &s, &err), err);
+	assert_true(s.suspicious);
+	assert_string_equal(json_string_value(json_array_get(s.suspicion, 0)),
+			    "rows: 42, where 1000 are normal (median of 1 backup before)");
+	json_decref(json);
+	/* What came later is no measure. */
+	put_archive("hdms-20261119T020000Z-0001.tar.zst", "20261119T020000Z-0001");
+	opts.archive = "hdms-20261119T020000Z-0001.tar.zst";
+	must_be_ok(adopt_run(store, &opts, &json, &err), err);
+	must_be_ok(sidecar_parse(json, &s, &err), err);
+	assert_false(s.suspicious);
+	json_decref(json);
+	assert_non_null(memory_store_bytes(m, "hdms-20261119T020000Z-0001.json", &len));
+}
+
+static void adopt__lock_lost_meanwhile__is_no_commit(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	json_t *json = NULL;
+	struct store_lock *lock = NULL;
+	size_t len;
+	must_be_ok(store_lock(store, "hdms", &lock, &err), err);
+	const struct adopt_opts opts = {.stack = "hdms", .archive = SMALL_OBJECT, .lock = lock};
+	put_archive(SMALL_OBJECT, ID);
+	memory_store_set(m, "hdms.lease-000000002", "{}", 2);
+	assert_int_equal(adopt_run(store, &opts, &json, &err), -1);
+	assert_int_equal(err.code, ERR_LOCKED);
+	assert_non_null(strstr(err.msg, "the lease was lost"));
+	assert_null(memory_store_bytes(m, "hdms-" ID ".json", &len));
+	store_unlock(lock);
+}
+
 static void assert_refused(const char *archive, enum err_code code, const char *msg)
 {
 	struct err err = ERR_INIT;
@@ -349,6 +402,8 @@ int main(void)
 	    TEST(orphan__store_that_can_only_be_read__is_of_unknown_age),
 	    TEST(leftovers__other_things__are_none),
 	    TEST(adopt__whole_archive__is_a_backup_again),
+	    TEST(adopt__much_smaller_than_those_before__is_suspicious),
+	    TEST(adopt__lock_lost_meanwhile__is_no_commit),
 	    TEST(adopt__what_is_no_whole_archive_of_the_stack__is_refused),
 	    TEST(adopt__a_flipped_byte_anywhere__is_refused),
 	    TEST(remove__archive_that_is_locked__stays_a_backup),

@@ -251,58 +251,103 @@ static void list__of_no_bucket__says_so(void **state)
 	"</Initiated></Upload>"
 #define UPLOADS(inside) "<ListMultipartUploadsResult>" inside "</ListMultipartUploadsResult>"
 
+#define PARTS(inside)        "<ListPartsResult>" inside "</ListPartsResult>"
+#define PART(when)           "<Part><PartNumber>1</PartNumber><LastModified>" when "</LastModified></Part>"
+#define OLD                  "2026-01-01T00:00:00.000Z"
+#define BACKUP(tail)         "20261101T020000Z-3f9" tail ".tar.zst"
+#define GOES_ON(name, value) "<IsTruncated>true</IsTruncated><" name ">" value "</" name ">"
+
 static void sweep__of_old_uploads__leaves_young_and_foreign_ones(void **state)
 {
 	(void)state;
 	struct strlist swept = {0};
-	s3_says(
-	    &c, "200 OK", DATE,
-	    UPLOADS(
-		UPLOAD("pre/hdms-a", "1", "2026-11-22T10:59:59.000Z") UPLOAD(
-		    "pre/hdms-b", "2",
-		    "2026-11-22T11:00:01.000Z") UPLOAD("pre/with space", "3",
-						       "2026-01-01T00:00:00.000Z")
-		    UPLOAD("pre/other-a", "4", "2026-01-01T00:00:00.000Z") UPLOAD(
-			"pre/hdms-t", "6",
-			"") "<IsTruncated>true</IsTruncated><NextKeyMarker>pre/x y</NextKeyMarker>"
-			    "<NextUploadIdMarker>4</NextUploadIdMarker>"));
-	s3_says(&c, "200 OK", DATE,
-		UPLOADS(UPLOAD("pre/hdms-c", "5/x", "2026-01-01T00:00:00.000Z")));
+	static const char first[] = UPLOAD("pre/hdms-" BACKUP("a"), "1", "2026-11-22T10:59:59.000Z")
+	    UPLOAD("pre/hdms-" BACKUP("b"), "2", "2026-11-22T11:00:01.000Z")
+		UPLOAD("pre/with space", "3", OLD) UPLOAD("pre/other-" BACKUP("a"), "4", OLD)
+		    UPLOAD("pre/hdms-" BACKUP("6"), "6", "")
+			UPLOAD("pre/hdms-eu-" BACKUP("e"), "7", OLD) UPLOAD("pre/hdms-a", "8", OLD)
+			    GOES_ON("NextKeyMarker",
+				    "pre/x y") "<NextUploadIdMarker>4</NextUploadIdMarker>";
+	char page[sizeof first + 100];
+	snprintf(page, sizeof page, UPLOADS("%s"), first);
+	s3_says(&c, "200 OK", DATE, page);
+	s3_says(&c, "200 OK", DATE, UPLOADS(UPLOAD("pre/hdms-" BACKUP("c"), "5/x", OLD)));
+	s3_says(&c, "200 OK", "", PARTS(""));
 	s3_says(&c, "204 No Content", "", "");
+	s3_says(&c, "200 OK", "",
+		PARTS(PART("2026-11-22T10:00:00.000Z") GOES_ON("NextPartNumberMarker", "1000")));
+	s3_says(&c, "200 OK", "", PARTS(PART("2026-11-22T10:59:59.000Z")));
 	s3_says(&c, "404 Not Found", "", ERROR("NoSuchUpload"));
 	s3_case_start(&c, NULL);
-	must(store_s3_ops.sweep(c.s3, "hdms-", false, &swept, &c.err));
+	must(store_s3_ops.sweep(c.s3, "hdms", false, &swept, &c.err));
 	assert_int_equal(swept.count, 2);
-	assert_string_equal(swept.items[0], "hdms-a");
-	assert_string_equal(swept.items[1], "hdms-c");
+	assert_string_equal(swept.items[0], "hdms-" BACKUP("a"));
+	assert_string_equal(swept.items[1], "hdms-" BACKUP("c"));
 	strlist_done(&swept);
 	s3_case_stop(&c);
 	assert_int_equal(s3_case_asked(&c, "GET /bucket?delimiter=%2F&encoding-type=url"
-					   "&max-uploads=1000&prefix=pre%2Fhdms-&uploads= "),
+					   "&max-uploads=1000&prefix=pre%2Fhdms&uploads= "),
 			 1);
 	assert_int_equal(s3_case_asked(&c, "&key-marker=pre%2Fx%20y&max-uploads=1000&prefix="
-					   "pre%2Fhdms-&upload-id-marker=4&uploads= "),
+					   "pre%2Fhdms&upload-id-marker=4&uploads= "),
 			 1);
+	assert_int_equal(
+	    s3_case_asked(&c, "?max-parts=1000&part-number-marker=1000&uploadId=5%2Fx "), 1);
 	assert_int_equal(s3_case_asked(&c, "DELETE "), 2);
-	assert_int_equal(s3_case_asked(&c, "DELETE /bucket/pre/hdms-a?uploadId=1 "), 1);
-	assert_int_equal(s3_case_asked(&c, "DELETE /bucket/pre/hdms-c?uploadId=5%2Fx "), 1);
+	assert_int_equal(s3_case_asked(&c, "DELETE /bucket/pre/hdms-" BACKUP("a") "?uploadId=1 "),
+			 1);
+	assert_int_equal(
+	    s3_case_asked(&c, "DELETE /bucket/pre/hdms-" BACKUP("c") "?uploadId=5%2Fx "), 1);
+}
+
+static void sweep__of_an_old_upload_that_still_grows__leaves_it(void **state)
+{
+	(void)state;
+	struct strlist swept = {0};
+	s3_says(&c, "200 OK", DATE,
+		UPLOADS(UPLOAD("pre/hdms-" BACKUP("a"), "1", OLD) UPLOAD(
+		    "pre/hdms-" BACKUP("b"), "2", OLD) UPLOAD("pre/hdms-" BACKUP("c"), "3", OLD)));
+	s3_says(&c, "200 OK", "",
+		PARTS(PART("2026-11-22T11:00:01.000Z") PART("2026-11-20T11:00:01.000Z")));
+	/* One whose last sign of life is not known, and one that has just ended. */
+	s3_says(&c, "200 OK", "", PARTS("<Part><PartNumber>1</PartNumber></Part>"));
+	s3_says(&c, "404 Not Found", "", ERROR("NoSuchUpload"));
+	s3_case_start(&c, NULL);
+	must(store_s3_ops.sweep(c.s3, "hdms", false, &swept, &c.err));
+	assert_int_equal(swept.count, 0);
+	s3_case_stop(&c);
+	assert_int_equal(s3_case_asked(&c, "DELETE "), 0);
+}
+
+static void sweep__without_the_right_to_look_at_parts__aborts_nothing(void **state)
+{
+	(void)state;
+	s3_says(&c, "200 OK", DATE, UPLOADS(UPLOAD("pre/hdms-" BACKUP("a"), "1", OLD)));
+	s3_says(&c, "403 Forbidden", "", ERROR("AccessDenied"));
+	s3_case_start(&c, NULL);
+	assert_int_equal(store_s3_ops.sweep(c.s3, "hdms", false, NULL, &c.err), -1);
+	assert_int_equal(c.err.code, ERR_DENIED);
+	assert_non_null(strstr(c.err.hint, "s3:ListMultipartUploadParts"));
+	s3_case_stop(&c);
+	assert_int_equal(s3_case_asked(&c, "DELETE "), 0);
 }
 
 static void sweep__dry_or_without_the_time__aborts_nothing(void **state)
 {
 	(void)state;
 	struct strlist swept = {0};
-	s3_says(&c, "200 OK", DATE, UPLOADS(UPLOAD("pre/a", "1", "2026-01-01T00:00:00Z")));
-	s3_says(&c, "200 OK", "", UPLOADS(UPLOAD("pre/a", "1", "2026-01-01T00:00:00Z")));
+	s3_says(&c, "200 OK", DATE, UPLOADS(UPLOAD("pre/hdms-" BACKUP("a"), "1", OLD)));
+	s3_says(&c, "200 OK", "", PARTS(""));
+	s3_says(&c, "200 OK", "", UPLOADS(UPLOAD("pre/hdms-" BACKUP("a"), "1", OLD)));
 	s3_case_start(&c, NULL);
-	must(store_s3_ops.sweep(c.s3, "", true, &swept, &c.err));
+	must(store_s3_ops.sweep(c.s3, "hdms", true, &swept, &c.err));
 	assert_int_equal(swept.count, 1);
 	strlist_done(&swept);
-	assert_int_equal(store_s3_ops.sweep(c.s3, "", false, NULL, &c.err), -1);
+	assert_int_equal(store_s3_ops.sweep(c.s3, "hdms", false, NULL, &c.err), -1);
 	s3_case_failed(&c, ERR_CORRUPT,
 		       "bucket 'bucket': the store's list came without the store's own time");
 	s3_case_stop(&c);
-	assert_int_equal(c.fake.answers, 2);
+	assert_int_equal(c.fake.answers, 3);
 }
 
 /* ---- removing ---- */
@@ -450,6 +495,8 @@ int main(void)
 	    TEST(list__that_can_not_be__is_an_error),
 	    TEST(list__of_no_bucket__says_so),
 	    TEST(sweep__of_old_uploads__leaves_young_and_foreign_ones),
+	    TEST(sweep__of_an_old_upload_that_still_grows__leaves_it),
+	    TEST(sweep__without_the_right_to_look_at_parts__aborts_nothing),
 	    TEST(sweep__dry_or_without_the_time__aborts_nothing),
 	    TEST(remove__plainly__is_one_request),
 	    TEST(remove__with_object_lock__takes_the_oldest_version_first),

@@ -17,6 +17,8 @@
 #include "storage/store.h"
 #include "tests/support/temp_dir.h"
 
+#define DEAD "hdms-20261123T020000Z-3f9c.json"
+
 struct room {
 	struct temp_dir dir;
 	struct store *store;
@@ -473,7 +475,7 @@ static void kill_a_writer(struct room *r)
 		struct sink *s;
 		struct store_lock *l;
 		if (store_lock(r->store, "hdms", &l, &r->err) < 0 ||
-		    store_put(r->store, "hdms-x", &s, &r->err) < 0 ||
+		    store_put(r->store, DEAD, &s, &r->err) < 0 ||
 		    sink_write(s, "half", 4, &r->err) < 0 || write(ready[1], "!", 1) != 1)
 			_exit(1);
 		pause();
@@ -485,7 +487,7 @@ static void kill_a_writer(struct room *r)
 	struct store_lock *l = NULL;
 	struct strlist swept = {0};
 	assert_int_equal(store_lock(r->store, "hdms", &l, &r->err), -1);
-	assert_int_equal(store_sweep(r->store, "hdms-", false, &swept, &r->err), 0);
+	assert_int_equal(store_sweep(r->store, "hdms", false, &swept, &r->err), 0);
 	assert_int_equal(swept.count, 0);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -501,16 +503,16 @@ static void kill__in_the_middle_of_a_put__is_swept_and_unlocked(void **state)
 	kill_a_writer(r);
 	assert_int_equal(count_objects(r, ""), 0);
 	assert_int_equal(store_lock(r->store, "hdms", &l, &r->err), 0);
-	assert_int_equal(store_sweep(r->store, "hdms-", true, &swept, &r->err), 0);
+	assert_int_equal(store_sweep(r->store, "hdms", true, &swept, &r->err), 0);
 	assert_int_equal(swept.count, 1);
-	assert_string_equal(swept.items[0], "hdms-x.part");
-	assert_true(file_exists(temp_dir_in(&r->dir, "hdms-x.part")));
+	assert_string_equal(swept.items[0], DEAD ".part");
+	assert_true(file_exists(temp_dir_in(&r->dir, DEAD ".part")));
 	strlist_done(&swept);
-	assert_int_equal(store_sweep(r->store, "other-", false, NULL, &r->err), 0);
-	assert_true(file_exists(temp_dir_in(&r->dir, "hdms-x.part")));
-	assert_int_equal(store_sweep(r->store, "hdms-", false, &swept, &r->err), 0);
+	assert_int_equal(store_sweep(r->store, "other", false, NULL, &r->err), 0);
+	assert_true(file_exists(temp_dir_in(&r->dir, DEAD ".part")));
+	assert_int_equal(store_sweep(r->store, "hdms", false, &swept, &r->err), 0);
 	assert_int_equal(swept.count, 1);
-	assert_false(file_exists(temp_dir_in(&r->dir, "hdms-x.part")));
+	assert_false(file_exists(temp_dir_in(&r->dir, DEAD ".part")));
 	strlist_done(&swept);
 	store_unlock(l);
 }
@@ -519,9 +521,9 @@ static void kill__in_the_middle_of_a_put__the_next_put_works(void **state)
 {
 	struct room *r = *state;
 	kill_a_writer(r);
-	put(r, "hdms-x", "new");
-	assert_content(r, "hdms-x", "new");
-	assert_false(file_exists(temp_dir_in(&r->dir, "hdms-x.part")));
+	put(r, DEAD, "new");
+	assert_content(r, DEAD, "new");
+	assert_false(file_exists(temp_dir_in(&r->dir, DEAD ".part")));
 }
 
 static void sweep__names_that_are_not_ours__stay(void **state)
@@ -532,8 +534,11 @@ static void sweep__names_that_are_not_ours__stay(void **state)
 	temp_dir_write(&r->dir, "hdms-x", "", 0);
 	assert_int_equal(mkdir(temp_dir_in(&r->dir, "hdms-d.part"), 0700), 0);
 	assert_int_equal(mkfifo(temp_dir_in(&r->dir, "hdms-f.part"), 0600), 0);
+	temp_dir_write(&r->dir, "hdms-eu-20261123T020000Z-3f9c.json.part", "", 0);
+	temp_dir_write(&r->dir, "hdms.eu.lease-000000004.part", "", 0);
+	assert_int_equal(store_sweep(r->store, "hdms", false, NULL, &r->err), 0);
 	assert_int_equal(store_sweep(r->store, "", false, NULL, &r->err), 0);
-	assert_int_equal(temp_dir_count(&r->dir), 5);
+	assert_int_equal(temp_dir_count(&r->dir), 7);
 }
 
 int main(void)

@@ -139,7 +139,7 @@ static void assert_history(unsigned wanted, const uint64_t *rows, size_t count)
 	struct err err = ERR_INIT;
 	struct suspicion_figures f[10] = {{0}};
 	size_t got = 99;
-	assert_int_equal(suspicion_history(store, "hdms", wanted, f, &got, &err), 0);
+	assert_int_equal(suspicion_history(store, "hdms", NULL, wanted, f, &got, &err), 0);
 	assert_int_equal(got, count);
 	for (size_t i = 0; i < count; i++) {
 		assert_int_equal(f[i].rows, rows[i]);
@@ -183,9 +183,9 @@ static void history__store_that_fails__is_an_error(void **state)
 	size_t count;
 	plant("20261121T020000Z-0001", 100, false, false, NULL);
 	memory_store_refuse(m, MEMORY_LIST, 1, ERR_UNREACHABLE, false);
-	assert_int_equal(suspicion_history(store, "hdms", 5, f, &count, &err), -1);
+	assert_int_equal(suspicion_history(store, "hdms", NULL, 5, f, &count, &err), -1);
 	memory_store_refuse(m, MEMORY_GET, 1, ERR_UNREACHABLE, false);
-	assert_int_equal(suspicion_history(store, "hdms", 5, f, &count, &err), -1);
+	assert_int_equal(suspicion_history(store, "hdms", NULL, 5, f, &count, &err), -1);
 	assert_int_equal(err.code, ERR_UNREACHABLE);
 }
 

@@ -124,42 +124,54 @@ static void parse__what_is_none__is_corrupt(void **state)
 
 /* ---- names of unfinished objects ---- */
 
+#define SIDECAR "hdms-20261123T020000Z-3f9c.json"
+
 static void part__made__is_one_of_its_object(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
 	CLEANUP(freep) char *one = NULL;
 	CLEANUP(freep) char *two = NULL;
-	assert_int_equal(store_part_make("hdms-x.json", &one, &err), 0);
-	assert_int_equal(store_part_make("hdms-x.json", &two, &err), 0);
+	CLEANUP(freep) char *lease = NULL;
+	assert_int_equal(store_part_make(SIDECAR, &one, &err), 0);
+	assert_int_equal(store_part_make(SIDECAR, &two, &err), 0);
+	assert_int_equal(store_part_make("hdms.lease-000000004", &lease, &err), 0);
 	assert_string_not_equal(one, two);
-	assert_true(store_part_is(one, ""));
-	assert_true(store_part_is(one, "hdms-"));
-	assert_false(store_part_is(one, "other-"));
+	assert_true(store_part_is(one, "hdms"));
+	assert_true(store_part_is(lease, "hdms"));
+	assert_false(store_part_is(one, "other"));
+	assert_false(store_part_is(one, "hdm"));
+	assert_false(store_part_is(lease, "hdm"));
 	assert_false(store_name_is_valid(one));
 }
 
 static void part__of_another_form__is_not_ours(void **state)
 {
 	(void)state;
-	static const char *const foreign[] = {"x.part",
-					      "x.0123abc.part",
-					      "x.0123abcde.part",
-					      "x.0123ABCD.part",
-					      "x.0123abcd",
+	static const char *const foreign[] = {SIDECAR ".part",
+					      SIDECAR ".0123abc.part",
+					      SIDECAR ".0123abcde.part",
+					      SIDECAR ".0123ABCD.part",
+					      SIDECAR ".0123abcd",
 					      ".0123abcd.part",
-					      ".x.0123abcd.part",
-					      "a b.0123abcd.part",
-					      "x.0123abcd.part.part",
+					      "." SIDECAR ".0123abcd.part",
+					      "hdms-x.0123abcd.part",
+					      "hdms-eu-20261123T020000Z-3f9c.json.0123abcd.part",
+					      "hdms.eu.lease-000000004.0123abcd.part",
+					      SIDECAR ".0123abcd.part.part",
 					      ""};
 	for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
-		if (store_part_is(foreign[i], ""))
+		if (store_part_is(foreign[i], "hdms"))
 			fail_msg("'%s'", foreign[i]);
-	char name[STORE_NAME_MAX + 32];
-	memset(name, 'x', sizeof name);
-	snprintf(name + STORE_NAME_MAX + 1, 15, ".0123abcd.part");
-	assert_false(store_part_is(name, ""));
-	assert_true(store_part_is(name + 1, ""));
+	/* Of the longest name that an object can have, and of one that is longer. */
+	char stack[STORE_NAME_MAX + 2], name[STORE_NAME_MAX + 80];
+	size_t room = STORE_NAME_MAX - strlen("-20261123T020000Z-3f9c.json");
+	for (size_t more = 0; more < 2; more++) {
+		memset(stack, 'x', room + more);
+		stack[room + more] = '\0';
+		snprintf(name, sizeof name, "%s-20261123T020000Z-3f9c.json.0123abcd.part", stack);
+		assert_int_equal(store_part_is(name, stack), more == 0);
+	}
 }
 
 /* ---- urls ---- */
