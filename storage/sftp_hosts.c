@@ -55,15 +55,18 @@ static bool knows_type(const struct sftp_hosts *h, int type)
 }
 
 /* A line at a time: one that libssh2 can't read, of a newer type of key or with a marker, is none
- * of those that are looked for. */
+ * of those that are looked for. libssh2 takes a byte off where a newline stands, so that the
+ * newline must be counted: without it, a key with no comment behind it would lack its last letter.
+ */
 static void read_lines(struct sftp_hosts *h)
 {
 	for (const char *line = buf_text(&h->text); *line != '\0';) {
 		size_t len = strcspn(line, "\n");
-		if (len > 0 && line[0] != '@')
+		len += line[len] == '\n';
+		if (line[0] != '\n' && line[0] != '@')
 			(void)libssh2_knownhost_readline(h->known, line, len,
 							 LIBSSH2_KNOWNHOST_FILE_OPENSSH);
-		line += len + (line[len] == '\n');
+		line += len;
 	}
 }
 

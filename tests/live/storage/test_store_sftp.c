@@ -263,6 +263,26 @@ static void host__known_by_several_keys__is_known(void **state)
 	assert_works(r);
 }
 
+static void host__written_by_ssh_keyscan__is_known(void **state)
+{
+	struct room *r = *state;
+	struct buf b;
+	char port[16];
+	buf_init(&b, 1 << 20);
+	snprintf(port, sizeof port, "%u", (unsigned)r->sshd.port);
+	const char *const argv[] = {"ssh-keyscan", "-p", port, "127.0.0.1", NULL};
+	assert_int_equal(
+	    child_run(&(struct child_opts){.argv = argv}, &b, deadline_in(20000), &r->err), 0);
+	temp_dir_write(&r->sshd.dir, "known_hosts", b.data, b.len);
+	open_usual(r);
+	assert_works(r);
+	/* The last line may lack its newline. */
+	temp_dir_write(&r->sshd.dir, "known_hosts", b.data, b.len - 1);
+	open_usual(r);
+	assert_works(r);
+	buf_done(&b);
+}
+
 static void host__known_by_rsa_alone__is_told(void **state)
 {
 	struct room *r = *state;
@@ -669,6 +689,7 @@ int main(void)
 	    SHARED(host__unknown__is_denied_with_the_way_to_know_it),
 	    OWN(host__changed__is_denied),
 	    SHARED(host__known_by_several_keys__is_known),
+	    SHARED(host__written_by_ssh_keyscan__is_known),
 	    SHARED(host__known_by_rsa_alone__is_told),
 	    SHARED(host__revoked__is_denied),
 	    SHARED(key__not_authorized__is_denied),
