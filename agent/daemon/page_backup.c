@@ -3,6 +3,9 @@
 #include "agent/daemon/page_impl.h"
 #include "agent/overview.h"
 
+/* So many tables stand open; more would hide what comes below them. */
+enum { OPEN_TABLES = 40 };
+
 static void put_size_row(struct html *h, const char *schema, const char *name, uint64_t rows,
 			 uint64_t bytes)
 {
@@ -25,20 +28,22 @@ static void put_database(struct html *h, const json_t *db)
 	{
 		rows += json_u64_or(t, "rows", 0);
 	}
-	html_raw(h, "<details open><summary><strong>");
+	size_t count = json_array_size(tables);
+	html_raw(h, count == 0             ? "<p>"
+		    : count <= OPEN_TABLES ? "<details open><summary>"
+					   : "<details><summary>");
+	html_raw(h, "<strong>");
 	html_text(h, json_str_or(db, "name", "?"));
-	html_rawf(h, "</strong> <span class=\"soft\">%zu %s, ", json_array_size(tables),
-		  json_array_size(tables) == 1 ? "table" : "tables");
+	html_rawf(h, "</strong> <span class=\"soft\">%zu %s, ", count,
+		  count == 1 ? "table" : "tables");
 	html_count(h, rows);
 	html_raw(h, " rows; owner ");
 	html_text(h, json_str_or(db, "owner", "?"));
 	html_raw(h, ", ");
 	html_text(h, json_str_or(db, "encoding", "?"));
-	html_raw(h, "</span></summary>\n");
-	if (json_array_size(tables) == 0) {
-		html_raw(h, "</details>\n");
+	html_raw(h, count == 0 ? "</span></p>\n" : "</span></summary>\n");
+	if (count == 0)
 		return;
-	}
 	html_raw(h, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Tables of ");
 	html_text(h, json_str_or(db, "name", "?"));
 	html_raw(h, "\"><table>"
@@ -162,8 +167,7 @@ static void put_head(struct html *h, const json_t *shown)
 	page_term(h, "Note");
 	html_text(h, json_str_or(side, "label", "none"));
 	html_raw(h, "</dd></div>");
-	page_term(h, "SHA-256 of the archive");
-	html_raw(h, "<code>");
+	html_raw(h, "<div class=\"whole\"><dt>SHA-256 of the archive</dt><dd><code>");
 	html_text(h, json_str_or(side, "sha256", "?"));
 	html_raw(h, "</code></dd></div></dl>\n");
 }
@@ -217,10 +221,10 @@ static int make(const json_t *shown, bool alone, struct buf *out, struct err *er
 	page_begin(&h, title, "../");
 	put_head(&h, shown);
 	put_warnings(&h, json_object_get(manifest, "warnings"));
+	put_drills(&h, json_object_get(shown, "drills"));
 	put_postgres(&h, json_object_get(components, "postgres"));
 	put_redis(&h, json_object_get(components, "redis"));
 	put_rest(&h, components);
-	put_drills(&h, json_object_get(shown, "drills"));
 	page_end(&h, json_str_or(manifest, "lifeboat_version", NULL), "../");
 	return h.failed ? -1 : 0;
 }

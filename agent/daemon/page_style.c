@@ -25,9 +25,11 @@ static const char colours[] =
     "h1{font:600 clamp(1.55rem,1.1rem + 2.3vw,2.6rem)/1.25 'Iowan Old Style','Palatino Linotype',"
     "Palatino,'Book Antiqua',Georgia,'Noto Serif','DejaVu Serif',serif;margin:2.5rem 0 1rem;"
     "max-width:28em;text-wrap:balance;overflow-wrap:break-word}\n"
+    "h1 time{white-space:nowrap}\n"
     "h2{font-size:1.2rem;line-height:1.3;margin:3rem 0 .75rem}\n"
     "h3{font-size:1rem;margin:1.75rem 0 .5rem}\n"
     "p,ul,ol{margin:.5rem 0;max-width:44em}\n"
+    "p,li,h2,summary,header{overflow-wrap:anywhere}\n"
     "a{color:var(--link);text-underline-offset:.15em}\n"
     "code,.id{font-family:ui-monospace,'SFMono-Regular',Menlo,Consolas,'DejaVu Sans Mono',"
     "monospace;font-size:.9em}\n"
@@ -45,11 +47,12 @@ static const char parts[] =
     "dl>div{border-top:1px solid var(--line);padding-top:.5rem;min-width:0}\n"
     "dt{color:var(--soft);font-size:.85rem}\n"
     "dd{margin:0;overflow-wrap:anywhere}\n"
+    ".whole{grid-column:1/-1}\n"
     "dd b{display:block;font-size:1.35rem;font-weight:600;line-height:1.3}\n"
     /* A shadow at the side where more is hidden. */
     ".scroll{overflow-x:auto;margin:.5rem 0;background:"
-    "linear-gradient(to right,var(--ground),transparent) 0 0/2.5rem 100% no-repeat local,"
-    "linear-gradient(to left,var(--ground),transparent) 100% 0/2.5rem 100% no-repeat local,"
+    "linear-gradient(to right,var(--ground) 40%,transparent) 0 0/2.5rem 100% no-repeat local,"
+    "linear-gradient(to left,var(--ground) 40%,transparent) 100% 0/2.5rem 100% no-repeat local,"
     "linear-gradient(to right,var(--line),transparent) 0 0/.6rem 100% no-repeat,"
     "linear-gradient(to left,var(--line),transparent) 100% 0/.6rem 100% no-repeat}\n"
     "table{border-collapse:collapse;width:100%;font-size:.92rem}\n"
@@ -62,7 +65,9 @@ static const char parts[] =
     ".n{text-align:right;white-space:nowrap}\n"
     ".n+:not(.n){padding-left:.75rem}\n"
     "td .soft{white-space:nowrap}\n"
-    ".wrap{overflow-wrap:anywhere;min-width:14rem}\n"
+    ".wrap{overflow-wrap:anywhere;min-width:7rem}\n"
+    "td.wrap:last-child{min-width:14rem}\n"
+    "th:last-child,td:last-child{padding-right:0}\n"
     ".badge{display:inline-block;border-radius:.3rem;padding:0 .45rem;font-size:.85rem;"
     "white-space:nowrap;border:1px solid var(--line);color:var(--soft)}\n"
     ".badge.good{color:var(--good);background:var(--good-ground);border-color:transparent}\n"
@@ -72,6 +77,9 @@ static const char parts[] =
     "summary{padding:.55rem 0;margin-left:1.1rem;list-style-position:outside;cursor:pointer}\n"
     "summary>*{margin-right:.75rem}\n"
     "details>:not(summary){margin-left:1.1rem}\n"
+    "details tbody tr:last-child>*{border-bottom:0}\n";
+
+static const char figures[] =
     "figure{margin:0;min-width:0}\n"
     "figcaption{font-weight:600}\n"
     "figure p{margin:0;color:var(--soft);font-size:.85rem}\n"
@@ -103,14 +111,15 @@ static const char parts[] =
     "@media print{:root{color-scheme:light;--ground:#fff;--card:#fff;--ink:#000;--soft:#444;"
     "--line:#bbb;--link:#000;--good:#1d6b42;--good-ground:#e3f0e7;--warn:#825000;"
     "--warn-ground:#f8ecd4;--bad:#a0242a;--bad-ground:#f9e3e1;--mark:#2f6f95}"
-    "body{font-size:.8rem;print-color-adjust:exact}h1{font-size:1.6rem;margin-top:1rem}"
-    "h2{margin-top:1.5rem;break-after:avoid}tr,figure,dl>div,.calendar{break-inside:avoid}"
-    ".scroll{overflow:visible;background:none}th,td{padding:.25rem .5rem .25rem 0}"
-    ".wrap{min-width:0}.skip,footer a{display:none}"
+    "html{font-size:10px}body{print-color-adjust:exact}h1{font-size:2rem;margin-top:1rem}"
+    "h2{margin-top:2rem;break-after:avoid}tr,figure,dl>div,.calendar{break-inside:avoid}"
+    ".scroll{overflow:visible;background:none}.id{white-space:normal;overflow-wrap:anywhere}"
+    "th,td{padding-right:.6rem;overflow-wrap:anywhere}td.wrap:last-child{min-width:9rem}"
+    ".skip,footer a{display:none}"
     "details::details-content{content-visibility:visible;display:block}}\n";
 
 const char *const *page_style(void)
 {
-	static const char *const all[] = {colours, parts, NULL};
+	static const char *const all[] = {colours, parts, figures, NULL};
 	return all;
 }
