@@ -82,8 +82,10 @@ int child_adopt_orphans(struct err *err) MUST_USE;
 void child_reap_orphans(void);
 /* When a process began, on a clock of the kernel's; -1 when it is gone. */
 long long child_birth(pid_t pid);
-/* Kills and reaps the orphans that began at `since` (a child_birth) or later, with all that they
- * have started. */
+/* Signals the orphans that began at `since` (a child_birth) or later, or with 0 only looks for
+ * them. Reaps those that have ended; how many still run. */
+int child_signal_orphans(long long since, int signal_number);
+/* Kills and reaps them, with all that they have started. */
 void child_kill_orphans(long long since);
 
 /* Start, append all output to `out` (may be NULL), wait. On failure `out` is as it was. */

@@ -77,7 +77,7 @@ void child_reap_orphans(void)
 /* ---- those that still run ---- */
 
 /* Fields of /proc/PID/stat (proc(5)), counted from 1. */
-enum { STAT_PPID = 4, STAT_START = 22, STAT_BYTES = 1024, KILL_ROUNDS = 100 };
+enum { STAT_PPID = 4, STAT_START = 22, STAT_BYTES = 1024, ROUNDS_MAX = 100 };
 
 /* A number of /proc/PID/stat; -1 when there is no such process. */
 static long long stat_field(pid_t pid, int field)
@@ -101,33 +101,52 @@ long long child_birth(pid_t pid)
 	return stat_field(pid, STAT_START);
 }
 
-/* Kills those that are there now; how many. */
-static int kill_round(long long since)
+/* Signals those that are there now (0: only looks), and reaps what has ended. How many still run.
+ */
+static int signal_round(long long since, int signal_number, bool *ret_reaped)
 {
-	int killed = 0;
+	int found = 0;
 	DIR *all = opendir("/proc");
+	*ret_reaped = false;
 	for (const struct dirent *e; all != NULL && (e = readdir(all)) != NULL;) {
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
 		if (pid <= 0 || stat_field(pid, STAT_PPID) != getpid() || is_ours(pid) ||
 		    stat_field(pid, STAT_START) < since)
 			continue;
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, WNOHANG);
-		killed++;
+		kill(pid, signal_number);
+		if (waitpid(pid, NULL, WNOHANG) > 0)
+			*ret_reaped = true;
+		else
+			found++;
 	}
 	if (all != NULL)
 		closedir(all);
-	return killed;
+	return found;
+}
+
+int child_signal_orphans(long long since, int signal_number)
+{
+	int found = 0;
+	bool reaped = since >= 0;
+	child_list_lock();
+	/* The children of one that has ended have come to us, perhaps behind our back. */
+	for (int round = 0; round < ROUNDS_MAX && reaped; round++)
+		found = signal_round(since, signal_number, &reaped);
+	child_list_unlock();
+	return found;
 }
 
 void child_kill_orphans(long long since)
 {
 	const struct timespec moment = {.tv_nsec = 1000000};
+	bool reaped = false;
 	if (since < 0)
 		return;
 	child_list_lock();
-	/* The children of one that is killed come to us in their turn. */
-	for (int round = 0; round < KILL_ROUNDS && kill_round(since) > 0; round++)
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		if (signal_round(since, SIGKILL, &reaped) == 0 && !reaped)
+			break;
 		nanosleep(&moment, NULL);
+	}
 	child_list_unlock();
 }

@@ -117,13 +117,18 @@ step_coverage() {
 	/usr/bin/python3 tests/support/coverage.py "$build/coverage.json" 85 base stack storage snapshot restore
 }
 
+# What users run, but with a clock that the test sets: with sanitizers no figure of memory would be true.
+step_soak() {
+	make_tree soak && run_tests soak 1 -L '^soak$'
+}
+
 step_bench() {
 	sh bench/run.sh
 }
 
 step_label() {
 	case $1 in
-	fuzz) step_fuzz ;;
+	fuzz | soak) "step_$1" ;;
 	*) make_tree debug && run_tests debug "$waiting_jobs" -L "^$1\$" ;;
 	esac
 }

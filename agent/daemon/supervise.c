@@ -9,7 +9,13 @@
 #include "agent/format.h"
 #include "base/child.h"
 
-enum { RESULT_MAX_BYTES = 1 << 20, READ_BYTES = 16384 };
+enum {
+	RESULT_MAX_BYTES = 1 << 20,
+	READ_BYTES = 16384,
+	/* For what a killed job has left. PostgreSQL, killed in its turn, would leave shared
+	 * memory that nobody ever frees; told to end, it takes a moment for it. */
+	ORPHANS_MS = 5000
+};
 
 struct supervised {
 	enum job_kind kind;
@@ -17,8 +23,9 @@ struct supervised {
 	pid_t pid;
 	long long birth;
 	int64_t deadline_ms, stop_ms;
-	struct deadline due; /* of what comes next: TERM, then KILL */
+	struct deadline due; /* of what comes next: TERM, then KILL; of what it left: KILL */
 	bool termed, killed, timed_out, cancelled;
+	bool orphaned; /* it has ended, what it left has not */
 	bool output_ended, too_much, ended;
 	struct buf output;
 	json_t *result;
@@ -74,6 +81,8 @@ void supervise_free(struct supervised *s)
 {
 	if (s == NULL)
 		return;
+	if (s->orphaned && !s->ended)
+		child_kill_orphans(s->birth);
 	child_free(s->child);
 	buf_done(&s->output);
 	json_decref(s->result);
@@ -89,13 +98,13 @@ void supervise_fds(const struct supervised *s, struct pollfd *fds)
 {
 	int out, errs;
 	child_fds(s->child, &out, &errs);
-	fds[0] = (struct pollfd){.fd = s->output_ended ? -1 : out, .events = POLLIN};
-	fds[1] = (struct pollfd){.fd = errs, .events = POLLIN};
+	fds[0] = (struct pollfd){.fd = s->output_ended || s->orphaned ? -1 : out, .events = POLLIN};
+	fds[1] = (struct pollfd){.fd = s->orphaned ? -1 : errs, .events = POLLIN};
 }
 
 struct deadline supervise_due(const struct supervised *s)
 {
-	return s->ended || s->killed ? DEADLINE_NEVER : s->due;
+	return s->ended || (s->killed && !s->orphaned) ? DEADLINE_NEVER : s->due;
 }
 
 /* ---- its output ---- */
@@ -147,21 +156,38 @@ static void enforce(struct supervised *s)
 	child_signal(s->child, SIGTERM);
 }
 
+/* Those of what it started that were in groups of their own: it would have ended them itself. */
+static bool end_orphans(struct supervised *s)
+{
+	if (child_signal_orphans(s->birth, 0) > 0) {
+		if (deadline_left_ms(s->due) > 0)
+			return false;
+		child_kill_orphans(s->birth);
+	}
+	return true;
+}
+
 bool supervise_step(struct supervised *s)
 {
 	if (s->ended)
 		return true;
-	read_output(s);
-	if (!is_over(s)) {
-		enforce(s);
-		return false;
+	if (!s->orphaned) {
+		read_output(s);
+		if (!is_over(s)) {
+			enforce(s);
+			return false;
+		}
+		kill_group(s);
+		read_output(s);
+		if (child_running(s->child))
+			return false;
+		if (WIFSIGNALED(child_status(s->child))) {
+			s->orphaned = true;
+			s->due = deadline_in(ORPHANS_MS);
+			child_signal_orphans(s->birth, SIGTERM);
+		}
 	}
-	kill_group(s);
-	read_output(s);
-	s->ended = !child_running(s->child);
-	/* What it would have ended itself, in groups of its own. */
-	if (s->ended && WIFSIGNALED(child_status(s->child)))
-		child_kill_orphans(s->birth);
+	s->ended = !s->orphaned || end_orphans(s);
 	return s->ended;
 }
 
@@ -169,6 +195,10 @@ void supervise_cancel(struct supervised *s)
 {
 	if (s->ended)
 		return;
+	if (s->orphaned) {
+		s->due = deadline_in(0);
+		return;
+	}
 	if (s->termed) {
 		s->due = deadline_in(0);
 		enforce(s);

@@ -8,7 +8,8 @@
  *  3. supervise_end(s)      how it ended; supervise_free
  *
  * A job at its deadline, or one that is cancelled, gets SIGTERM and `stop_ms` to clean up, then its
- * process group is killed. Whatever is left in the group is killed when it has ended.
+ * process group is killed. Whatever is left in the group is killed when it has ended; what a killed
+ * job has left elsewhere is told to end, and killed if it does not.
  */
 #ifndef LIFEBOAT_AGENT_DAEMON_SUPERVISE_H
 #define LIFEBOAT_AGENT_DAEMON_SUPERVISE_H

@@ -1,6 +1,8 @@
-"""Months of the daemon in an hour: 500 jobs (LIFEBOAT_SOAK_JOBS), backups, drills and prunes, one in ten killed at
-any moment. Afterwards nothing has grown and nothing is left: no process, descriptor, file, volume, memory."""
+"""Months of the daemon in minutes: 500 jobs (LIFEBOAT_SOAK_JOBS) on real servers, backups, drills, verifies and
+prunes, one in ten killed at any moment; between them the page is read and the configuration reloaded. Afterwards
+nothing has grown and nothing is left: no process, descriptor, file, volume, shared memory, no byte that counts."""
 
+import ctypes
 import datetime
 import os
 import random
@@ -8,118 +10,228 @@ import re
 import signal
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 from daemon_case import Daemon, set_clock
 from stack import LIFEBOAT, Failed, Stack, free_port, run, wait_for
 
 JOBS = int(os.environ.get("LIFEBOAT_SOAK_JOBS", "500"))
-WARM = 320  # by then the history is full
-SCHEDULE = """[agent]
+# By then the history is full, and the state as long as it gets.
+WARM = 320
+# What the daemon may have: 16 MiB with its libraries; and how far one look at its memory differs from the next.
+MOST_KB, WOBBLE_KB = 16 << 10, 64
+IDLE_S = 5
+CONF = """[agent]
 listen = 127.0.0.1:%d
 state_dir = state
+[notify nobody]
+command = true
+on = failure, recovery, success
 [schedule]
 backup = * * * * *
-drill = 2-59/5 * * * *
+drill = 2-59/10 * * * *
+verify = 4-59/10 * * * *
 prune = 3-59/10 * * * *
 retries = 0
 overdue = 0s
 deadline = 5m
 """
-SANITIZED = b"__asan_init" in Path(LIFEBOAT).read_bytes()
+# One in so many of a kind is killed; where one is over before that, it is the next.
+EVERY = {"backup": 10, "drill": 3, "verify": 4, "prune": 4}
+OBJECT = r"\.hdms\.lock|hdms-\d{8}T\d{6}Z-[0-9a-f]{4}\.(tar\.zst|json|(drill|verify)-\d{8}T\d{6}Z\.json)"
+
+
+def shut_off():
+    """Shared memory of our own, so that whatever is left in it is ours."""
+    CLONE_NEWNS, CLONE_NEWIPC = 0x20000, 0x8000000
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS | CLONE_NEWIPC) != 0:
+        raise Failed("no namespaces of our own: %s" % os.strerror(ctypes.get_errno()))
+    run(["mount", "--make-rprivate", "/"])
+    run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/dev/shm"])
 
 
 class Soak(unittest.TestCase):
     def setUp(self):
-        self.seed = random.randrange(1 << 30)
+        self.assertNotIn(b"__asan_init", Path(LIFEBOAT).read_bytes(), "memory is measured without sanitizers")
+        self.seed = int(os.environ.get("LIFEBOAT_SOAK_SEED", random.randrange(1 << 30)))
         self.chance = random.Random(self.seed)
-        self.stack = Stack(populate=False, components=("redis",))
+        shut_off()
+        self.stack = Stack(populate=False, components=("postgres", "redis"))
         self.addCleanup(self.stack.close)
         self.stack.start()
-        self.stack.redis("SET", "ticket", "1")
-        text = re.sub(r"\[volume \w+\]\n(?:[^\[\n].*\n|\n)*", "", self.stack.conf())
+        self.port = free_port()
+        text = re.sub(r"\[(check|schedule)[^\]]*\]\n(?:[^\[\n].*\n|\n)*", "", self.stack.conf())
         text = re.sub(r"(?m)^keep = .*", "keep = last 3", text)
-        text = re.sub(r"\[schedule\]\n(?:[^\[\n].*\n|\n)*", "", text)
-        self.stack.write_conf(text + "\n" + SCHEDULE % free_port())
-        self.seen = {}
-        self.killed = set()
+        self.stack.write_conf(text + "\n" + CONF % self.port)
+        self.stack.sql("postgres", "CREATE TABLE tickets AS SELECT n, 'ticket ' || n FROM generate_series(1, 500) n")
+        self.stack.redis("SET", "ticket", "1")
+        self.tmp = self.stack.folder / "tmp"
+        self.tmp.mkdir()
+        os.chmod(self.tmp, 0o1777)
+        self.seen, self.killed, self.took = {}, set(), {}
         self.now = datetime.datetime(2030, 1, 1)
+        self.servers_memory = self.shared_memory()
 
     def test_hundreds_of_jobs_leave_nothing(self):
         set_clock(self.stack, "%s" % self.now)
-        d = Daemon(self.stack, {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"})
+        d = Daemon(self.stack, {"TMPDIR": self.tmp})
         self.addCleanup(d.close)
         print("seed %d, %d jobs" % (self.seed, JOBS), flush=True)
-        descriptors, memory = d.descriptors(), None
+        self.look_and_reload(d)
+        descriptors, begin, next_look, warm = self.descriptors(d), time.monotonic(), 20, None
         while len(self.seen) < JOBS:
             self.one_minute(d)
-            self.assertEqual(self.stack.agent_processes(), [d.process.pid], "a process was left behind")
+            wait_for("notices to be sent", lambda: self.stack.agent_processes() == [d.process.pid], 10)
             # The last job's are closed right after its end is written.
-            wait_for("the descriptors of before", lambda: d.descriptors() == descriptors, 5)
-            if memory is None and len(self.seen) >= WARM:
-                memory = self.memory_kb(d)
-            if len(self.seen) % 20 == 0:
-                print("%d jobs, %d KiB" % (len(self.seen), self.memory_kb(d)), flush=True)
-        if memory is not None and not SANITIZED:
-            self.assertLessEqual(self.memory_kb(d), memory + 256, "it grows")
-            self.assertLess(self.memory_kb(d), 16 << 10)
+            wait_for("the descriptors of before", lambda: self.descriptors(d) == descriptors, 5,
+                     or_say=lambda: "%s, not %s" % (self.descriptors(d), descriptors))
+            memory = self.memory_kb(d)
+            self.assertLess(memory["VmRSS"], MOST_KB)
+            if warm is None and len(self.seen) >= WARM:
+                warm = self.settled(d)
+            if len(self.seen) >= next_look:
+                next_look += 20
+                self.look_and_reload(d)
+                print("%3d jobs, %2d killed, %4d s, %s" % (len(self.seen), len(self.killed), time.monotonic() - begin,
+                                                          memory), flush=True)
+        after = self.settled(d)
+        print("after %d jobs %s, at the end %s" % (WARM, warm, after), flush=True)
+        if warm is not None:
+            for kind, kb in warm.items():
+                self.assertLessEqual(after[kind], kb + WOBBLE_KB, "%s grows" % kind)
+        self.assert_idle(d)
         self.check_outcomes()
         self.finish(d)
+
+    # ---- jobs
 
     def one_minute(self, d):
         """The next minute's jobs, perhaps with a death among them."""
         minute = (self.now + datetime.timedelta(minutes=1)).minute
-        due = 1 + (minute % 5 == 2) + (minute % 10 == 3)
+        due = 1 + (minute % 10 in (2, 3, 4))
         self.now += datetime.timedelta(minutes=1)
         before = len(self.seen)
         d.set_clock("%s" % (self.now + datetime.timedelta(seconds=1)))
         while len(self.seen) < before + due:
-            doomed = (len(self.seen) + 1) % 10 == 0 and len(self.seen) + 1 < JOBS - 10
-            if doomed and self.kill_one(d):
+            if len(self.seen) < JOBS - 10 and self.kill_one(d):
                 continue
             self.note(d)
-            time.sleep(0.02)
+            time.sleep(0.03)
             if d.process.poll() is not None:
                 raise Failed("the daemon ended with %s\n%s" % (d.process.returncode, d.log()[-4000:]))
 
     def kill_one(self, d):
+        """Anywhere between its beginning and its end, as far as others like it took."""
         running = d.running()
-        if running is None or running["run"] in self.killed:
+        if running is None or running["run"] in self.seen:
             return False
-        time.sleep(self.chance.random() * 0.4)
-        try:
-            os.kill(running["pid"], signal.SIGKILL)
-        except ProcessLookupError:
+        kind = [job["run"] for job in self.seen.values() if job["job"] == running["job"]]
+        if (len(kind) + 1) // EVERY[running["job"]] <= len(self.killed.intersection(kind)):
             return False
+        time.sleep(self.chance.random() * self.took.get(running["job"], 400) / 1000)
+        if d.running() != running:
+            return False
+        os.kill(running["pid"], signal.SIGKILL)
         self.killed.add(running["run"])
         wait_for("its end", lambda: self.note(d) or running["run"] in self.seen, 60)
         return True
 
     def note(self, d):
         for job in d.state()["history"][:20]:
-            self.seen.setdefault(job["run"], job)
-
-    def memory_kb(self, d):
-        status = Path("/proc/%d/status" % d.process.pid).read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
+            if job["run"] not in self.seen:
+                self.seen[job["run"]] = job
+                if job["outcome"] == "success":
+                    self.took[job["job"]] = job["duration_ms"]
 
     def check_outcomes(self):
+        kinds, crashed = {}, 0
         for job in self.seen.values():
-            if job["outcome"] == "success" or (job["run"] in self.killed and job["outcome"] == "crashed"):
-                continue
-            self.fail(job)
-        kinds = [job["job"] for job in self.seen.values()]
-        print({kind: kinds.count(kind) for kind in set(kinds)}, "killed", len(self.killed), flush=True)
+            kinds[job["job"]] = kinds.get(job["job"], 0) + 1
+            crashed += job["outcome"] == "crashed"
+            if job["outcome"] != "success" and not (job["run"] in self.killed and job["outcome"] == "crashed"):
+                self.fail(job)
+        print(kinds, "killed", crashed, {k: "%d ms" % ms for k, ms in self.took.items()}, flush=True)
+        self.assertGreaterEqual(crashed, (JOBS - 20) // 10)
+        self.assertEqual(sorted(kinds), ["backup", "drill", "prune", "verify"])
+
+    # ---- the daemon itself
+
+    def look_and_reload(self, d):
+        """Somebody opens the page, Prometheus asks, and agent.conf is read again."""
+        loaded = d.log().count("configuration read again")
+        d.signal(signal.SIGHUP)
+        d.wait_log("configuration read again", loaded + 1)
+        for path in ("", "metrics", "api/v1/status"):
+            with urllib.request.urlopen("http://127.0.0.1:%d/%s" % (self.port, path), timeout=30) as answer:
+                self.assertEqual(answer.status, 200)
+                answer.read()
+        wait_for("it to be closed", lambda: not self.connections(d), 10)
+
+    @staticmethod
+    def descriptors(d):
+        """What they are; a reload gives some of them other numbers."""
+        found = []
+        for fd in Path("/proc/%d/fd" % d.process.pid).iterdir():
+            try:
+                found.append(re.sub(r":\[\d+\]", "", os.readlink(fd)))
+            except FileNotFoundError:
+                pass
+        return sorted(found)
+
+    @staticmethod
+    def connections(d):
+        found = run(["ss", "-Htnp", "state", "established"]).stdout.decode()
+        return ("pid=%d," % d.process.pid) in found
+
+    @staticmethod
+    def memory_kb(d):
+        status = Path("/proc/%d/status" % d.process.pid).read_text()
+        return {key: int(re.search(r"%s:\s+(\d+)" % key, status).group(1)) for key in ("VmRSS", "RssAnon", "VmData")}
+
+    def settled(self, d):
+        """Between two jobs, with the page's answer just made."""
+        self.look_and_reload(d)
+        time.sleep(0.5)
+        return self.memory_kb(d)
+
+    def assert_idle(self, d):
+        """Not one wake-up, not one tick of the processor."""
+        ticks, switches = self.ticks(d), d.switches()
+        time.sleep(IDLE_S)
+        self.assertEqual((self.ticks(d), d.switches()), (ticks, switches), "it does not sleep")
+
+    @staticmethod
+    def ticks(d):
+        fields = Path("/proc/%d/stat" % d.process.pid).read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    # ---- what is left
+
+    @staticmethod
+    def shared_memory():
+        lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+        return len(lines), sorted(os.listdir("/dev/shm"))
 
     def finish(self, d):
         d.stop()
         self.assertEqual(self.stack.agent_processes(), [])
         self.assertEqual(self.stack.lifeboat("prune", "--json", expect=0).json["leftovers"], [])
-        self.assertEqual(sorted(p.name for p in self.stack.volumes.iterdir() if p.name != ".lifeboat"), ["redis_data"])
-        left = run(["find", self.stack.folder, "-name", "*.part", "-o", "-name", "*.broken"]).stdout.decode()
-        self.assertEqual(left, "")
+        volumes = self.stack.volumes
+        self.assertEqual(sorted(p.name for p in volumes.iterdir() if p.name != ".lifeboat"),
+                         ["postgres_data", "redis_data"])
+        self.assertEqual([str(p) for p in volumes.glob(".lifeboat/**/*") if not p.is_dir()], [])
+        self.assertEqual(list(self.tmp.iterdir()), [])
+        self.assertEqual(self.shared_memory(), self.servers_memory)
         # The last three, and proven ones that they must not push out.
-        self.assertLess(len(self.stack.lifeboat("list", "--json", expect=0).json["backups"]), 10)
+        backups = self.stack.lifeboat("list", "--json", expect=0).json["backups"]
+        self.assertLess(len(backups), 10)
+        self.assertEqual(sorted(p.name for p in (self.stack.folder / "state").iterdir()),
+                         ["hdms.json", "hdms.lock", "hdms.notify.json"])
+        store = sorted(p.name for p in (self.stack.folder / "store").iterdir())
+        strange = [n for n in store if not re.fullmatch(OBJECT, n)]
+        self.assertEqual(strange, [])
+        self.assertLess(len(store), 20 * len(backups))
 
 
 if __name__ == "__main__":

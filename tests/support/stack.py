@@ -51,15 +51,15 @@ def free_port():
     raise Failed("no free port found")
 
 
-def wait_for(what, condition, seconds=30, step=0.02):
-    """Until condition() is true; its value."""
+def wait_for(what, condition, seconds=30, step=0.02, or_say=None):
+    """Until condition() is true; its value. `or_say` tells what there is instead."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise Failed("waited %d s for %s" % (seconds, what))
+            raise Failed("waited %d s for %s%s" % (seconds, what, ": %s" % or_say() if or_say else ""))
         time.sleep(step)
 
 

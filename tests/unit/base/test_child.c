@@ -639,6 +639,51 @@ static int adopt_and_kill(void)
 	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD ? 0 : 6;
 }
 
+/* One that cleans up when it is told to end, with a child of its own, and one that does not listen.
+ */
+static int adopt_and_end(void)
+{
+	struct err err = ERR_INIT;
+	struct child *dies = NULL;
+	char byte;
+	size_t n;
+	struct child_opts o = {
+	    .argv =
+		SH("exec 2>/dev/null; setsid sh -c 'trap \"exit 0\" TERM; sleep 301 & echo; wait' &"
+		   " setsid sh -c 'trap \"\" TERM; echo; sleep 302; sleep 303' & exec sleep 304"),
+	    .pipe_stdout = true};
+	if (child_adopt_orphans(&err) < 0 || child_start(&o, &dies, &err) < 0)
+		return 1;
+	for (size_t got = 0; got < 2; got += n)
+		if (child_read(dies, &byte, 1, &n, deadline_in(LONG_MS), &err) < 0 || n == 0)
+			return 2;
+	long long birth = child_birth(child_pid(dies));
+	child_signal(dies, SIGKILL);
+	while (child_running(dies))
+		continue;
+	/* They come to us a moment later than its end does. */
+	while (child_signal_orphans(birth, 0) < 2)
+		usleep(1000);
+	if (child_signal_orphans(birth + 100000, SIGKILL) != 0 ||
+	    child_signal_orphans(-1, SIGKILL) != 0)
+		return 3;
+	/* The first goes, its child comes, is told too and goes; the second stays. */
+	while (child_signal_orphans(birth, SIGTERM) > 1)
+		usleep(1000);
+	usleep(20000);
+	if (child_signal_orphans(birth, 0) != 1)
+		return 4;
+	child_kill_orphans(birth);
+	child_free(dies);
+	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD ? 0 : 5;
+}
+
+static void orphans__of_one_that_was_killed__are_told_to_end(void **state)
+{
+	(void)state;
+	assert_in_process(adopt_and_end);
+}
+
 static void orphans__of_one_that_was_killed__are_killed_and_reaped(void **state)
 {
 	(void)state;
@@ -669,6 +714,7 @@ int main(void)
 	    cmocka_unit_test(run__output_up_to_the_maximum__fits_and_one_more_does_not),
 	    cmocka_unit_test(stderr__much_of_it__its_end_is_kept),
 	    cmocka_unit_test(orphans__of_one_that_was_killed__are_killed_and_reaped),
+	    cmocka_unit_test(orphans__of_one_that_was_killed__are_told_to_end),
 	    cmocka_unit_test(start__program_under_another_name__is_run),
 	    cmocka_unit_test(start__no_such_program__is_absent),
 	    cmocka_unit_test(env__set_unset_and_override__reach_the_child),
