@@ -1,5 +1,6 @@
 /* Is it safe now? One sentence, and what it rests on, in about ten lines; for a monitor, the exit
  * status alone. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
@@ -9,7 +10,8 @@
 #include "agent/overview.h"
 #include "base/clock.h"
 
-enum { REASONS_SHOWN = 4 };
+/* What stands behind the first word of a line begins there. */
+enum { REASONS_SHOWN = 4, INDENT = 9 };
 
 static const char *style_of(const char *level)
 {
@@ -40,16 +42,17 @@ static void say_backup(struct output *out, const char *what, const json_t *b)
 	char age[FORMAT_BYTES], size[FORMAT_BYTES], rows[FORMAT_BYTES], keys[FORMAT_BYTES],
 	    checked[FORMAT_BYTES];
 	if (!json_is_object(b)) {
-		output_line(out, "%-8s " STYLE_BAD "none" STYLE_END, what);
+		output_wrapped(out, INDENT, "%-8s " STYLE_BAD "none" STYLE_END, what);
 		return;
 	}
 	const char *proof = json_str_or(b, "proof", "none");
-	output_line(out, "%-8s %s, taken %s, %s, %s rows, %s keys; proof: %s, verified: %s", what,
-		    json_str_or(b, "id", "?"), since(b, "taken", age),
-		    format_size(json_u64_or(b, "bytes", 0), size),
-		    format_count(json_u64_or(b, "rows", 0), rows),
-		    format_count(json_u64_or(b, "keys", 0), keys),
-		    strcmp(proof, "none") == 0 ? "not tried" : proof, verified(b, checked));
+	output_wrapped(out, INDENT,
+		       "%-8s %s, taken %s, %s, %s rows, %s keys; proof: %s, verified: %s", what,
+		       json_str_or(b, "id", "?"), since(b, "taken", age),
+		       format_size(json_u64_or(b, "bytes", 0), size),
+		       format_count(json_u64_or(b, "rows", 0), rows),
+		       format_count(json_u64_or(b, "keys", 0), keys),
+		       strcmp(proof, "none") == 0 ? "not tried" : proof, verified(b, checked));
 }
 
 static void say_stores(struct output *out, const json_t *stores)
@@ -64,16 +67,22 @@ static void say_stores(struct output *out, const json_t *stores)
 			   *site = json_str_or(s, "site", NULL);
 		uint64_t space = json_u64_or(s, "free_bytes", 0);
 		if (!json_is_true(json_object_get(s, "reachable"))) {
-			output_line(out, "%-8s '%s' " STYLE_BAD "can't be reached" STYLE_END,
-				    "store", label);
+			output_wrapped(out, INDENT,
+				       "%-8s '%s' " STYLE_BAD "can't be reached" STYLE_END, "store",
+				       label);
 			continue;
 		}
-		output_line(
-		    out, "%-8s '%s'%s%s: %zu %s, the newest %s%s%s in %s", "store", label,
-		    site != NULL ? " at " : "", site != NULL ? site : "", json_array_size(list),
-		    json_array_size(list) == 1 ? "backup" : "backups",
-		    since(json_array_get(list, 0), "taken", age), space > 0 ? ", room for " : ",",
-		    space > 0 ? format_size(space, room) : "", json_str_or(s, "where", "?"));
+		char held[3 * FORMAT_BYTES] = "no backups";
+		size_t count = json_array_size(list);
+		if (count > 0)
+			snprintf(held, sizeof held, "%zu %s, the newest %s", count,
+				 count == 1 ? "backup" : "backups",
+				 since(json_array_get(list, 0), "taken", age));
+		output_wrapped(out, INDENT, "%-8s '%s'%s%s: %s%s%s in %s", "store", label,
+			       site != NULL ? " at " : "", site != NULL ? site : "", held,
+			       space > 0 ? ", room for " : ",",
+			       space > 0 ? format_size(space, room) : "",
+			       json_str_or(s, "where", "?"));
 	}
 }
 
@@ -85,9 +94,9 @@ static void say_jobs(struct output *out, const json_t *agent)
 	{
 		char next[FORMAT_BYTES], last[FORMAT_BYTES];
 		int64_t at = overview_time(job, "next");
-		output_line(out, "%-8s next %s, last success %s", name,
-			    at > 0 ? format_time(at, next) : "not scheduled",
-			    since(json_object_get(job, "last_success"), "ended", last));
+		output_wrapped(out, INDENT, "%-8s next %s, last success %s", name,
+			       at > 0 ? format_time(at, next) : "not scheduled",
+			       since(json_object_get(job, "last_success"), "ended", last));
 	}
 }
 
@@ -99,26 +108,27 @@ static void say(struct output *out, const json_t *doc)
 		     *newest = json_object_get(doc, "newest"),
 		     *proven = json_object_get(doc, "proven");
 	size_t missing = json_array_size(json_object_get(doc, "not_backed_up"));
-	output_line(out, "%s%s" STYLE_END, style_of(json_str_or(doc, "level", "")),
-		    json_str_or(doc, "verdict", "?"));
+	output_wrapped(out, 0, "%s%s" STYLE_END, style_of(json_str_or(doc, "level", "")),
+		       json_str_or(doc, "verdict", "?"));
 	json_array_foreach(reasons, i, item)
 	{
 		/* The first one is in the verdict. */
 		if (i > 0 && i < REASONS_SHOWN)
-			output_line(out, "%-8s %s%s" STYLE_END, "also",
-				    style_of(json_str_or(item, "level", "")),
-				    json_str_or(item, "text", "?"));
+			output_wrapped(out, INDENT, "%-8s %s%s" STYLE_END, "also",
+				       style_of(json_str_or(item, "level", "")),
+				       json_str_or(item, "text", "?"));
 	}
 	if (json_array_size(reasons) > REASONS_SHOWN)
-		output_line(out, "%-8s %zu more", "also", json_array_size(reasons) - REASONS_SHOWN);
+		output_wrapped(out, INDENT, "%-8s %zu more", "also",
+			       json_array_size(reasons) - REASONS_SHOWN);
 	say_backup(out, "newest", newest);
 	if (strcmp(json_str_or(newest, "id", ""), json_str_or(proven, "id", "")) != 0)
 		say_backup(out, "proven", proven);
 	say_stores(out, json_object_get(doc, "stores"));
 	say_jobs(out, json_object_get(doc, "agent"));
 	if (missing > 0)
-		output_line(out, "%-8s %zu %s of the stack: --json names them", "without", missing,
-			    missing == 1 ? "part" : "parts");
+		output_wrapped(out, INDENT, "%-8s %zu %s of the stack: --json names them",
+			       "without", missing, missing == 1 ? "part" : "parts");
 }
 
 static int write_files(const struct app *app, const json_t *doc, struct err *err)

@@ -72,6 +72,7 @@ int main(int argc, char **argv)
 	    .quiet = cli != NULL && cli_flag(cli, "quiet"),
 	    .verbose = cli != NULL && cli_flag(cli, "verbose"),
 	    .colour = output_colour_wanted(STDOUT_FILENO),
+	    .width = output_width(STDOUT_FILENO),
 	};
 	struct err own = ERR_INIT;
 	if (output_new(&opts, &out, &own) < 0)

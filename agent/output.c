@@ -5,11 +5,13 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "agent/columns.h"
 #include "base/file.h"
 
-enum { TEXT_MAX_BYTES = 64 << 20 };
+enum { TEXT_MAX_BYTES = 64 << 20, NARROW = 40 };
 
 struct output {
 	struct output_opts opts;
@@ -41,6 +43,12 @@ bool output_colour_wanted(int fd)
 	if ((no != NULL && no[0] != '\0') || (term != NULL && strcmp(term, "dumb") == 0))
 		return false;
 	return isatty(fd) == 1;
+}
+
+unsigned output_width(int fd)
+{
+	struct winsize size;
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= NARROW ? size.ws_col : 0;
 }
 
 bool output_is_json(const struct output *o)
@@ -128,6 +136,27 @@ void output_line(struct output *o, const char *fmt, ...)
 	va_start(args, fmt);
 	put_line(o, fmt, args);
 	va_end(args);
+}
+
+void output_wrapped(struct output *o, size_t indent, const char *fmt, ...)
+{
+	CLEANUP(freep) char *text = NULL;
+	struct buf lines;
+	struct err err = ERR_INIT;
+	va_list args;
+	if (o->opts.json)
+		return;
+	va_start(args, fmt);
+	int len = vasprintf(&text, fmt, args);
+	va_end(args);
+	buf_init(&lines, TEXT_MAX_BYTES);
+	size_t width = o->opts.width > 0 ? o->opts.width : SIZE_MAX;
+	if (len < 0 || columns_wrap(text, width, indent, &lines, &err) < 0 ||
+	    buf_append(&lines, "\n", 1, &err) < 0)
+		o->write_errno = ENOMEM;
+	else
+		put_text(o, buf_text(&lines));
+	buf_done(&lines);
 }
 
 void output_text(struct output *o, const char *text)

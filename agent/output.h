@@ -29,7 +29,8 @@
 struct output_opts {
 	FILE *file; /* stdout; borrowed */
 	bool json, quiet, verbose;
-	bool colour; /* see output_colour_wanted */
+	bool colour;    /* see output_colour_wanted */
+	unsigned width; /* of the terminal, see output_width; 0: there is none */
 };
 
 struct output;
@@ -40,11 +41,16 @@ DEFINE_CLEANUP(struct output, output_free)
 /* A terminal, and neither NO_COLOR (no-color.org) nor TERM=dumb says no. */
 bool output_colour_wanted(int fd);
 
+/* Columns of the terminal; 0 where there is none, or one too narrow to break lines for. */
+unsigned output_width(int fd);
+
 bool output_is_json(const struct output *o);
 bool output_is_quiet(const struct output *o);
 bool output_is_verbose(const struct output *o);
 
 void output_line(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* On a terminal broken between words to its width, `indent` columns in after the first line. */
+void output_wrapped(struct output *o, size_t indent, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Lines that are there already, each with its newline. */
 void output_text(struct output *o, const char *text);
 void output_say(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "agent/columns.h"
 #include "agent/output.h"
 
 enum { COLUMNS_MAX = 16, GAP = 2 };
@@ -13,6 +14,11 @@ struct table {
 	char **cells;
 	size_t rows;
 };
+
+static size_t width_of(const char *text)
+{
+	return columns_of(text, strlen(text));
+}
 
 int table_new(const struct table_column *columns, size_t count, struct table **ret, struct err *err)
 {
@@ -40,22 +46,6 @@ void table_free(struct table *t)
 size_t table_rows(const struct table *t)
 {
 	return t->rows;
-}
-
-/* Columns on a terminal: characters of UTF-8, style marks not counted. Names in wide scripts come
- * out a little ragged; nothing else depends on it. */
-static size_t width_of(const char *text)
-{
-	size_t width = 0;
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-		bool style = c >= STYLE_GOOD[0] && c <= STYLE_END[0];
-		if (c < 0x20 && !style)
-			width += 4; /* shown as \x1b */
-		else if (!style && (c & 0xC0U) != 0x80U)
-			width++;
-	}
-	return width;
 }
 
 /* A cell is one line. */

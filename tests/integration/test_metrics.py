@@ -1,15 +1,18 @@
 """Metrics, alert rules and the dashboard, as Prometheus' own tool sees them."""
 
 import json
+import os
+import pty
 import re
 import shutil
 import subprocess
 import tempfile
+import termios
 import unittest
 from pathlib import Path
 
 from agent import Agent
-from stack import TOP
+from stack import LIFEBOAT, TOP
 
 RULES = TOP / "packaging" / "prometheus"
 
@@ -81,6 +84,69 @@ class Metrics(unittest.TestCase):
             named = set(re.findall(r"lifeboat_[a-z_]+\b", text)) - {"lifeboat_"}
             self.assertEqual(named - there, set())
         self.assertEqual(there - set(re.findall(r"lifeboat_[a-z_]+\b", docs)), set(), "docs/monitoring.md lacks them")
+
+
+class Terminal(unittest.TestCase):
+    """`status` on a terminal of some width, and its exit status for monitors."""
+
+    def agent(self, stores=None):
+        place = Path(tempfile.mkdtemp(prefix="lb-metrics-"))
+        self.addCleanup(shutil.rmtree, place, ignore_errors=True)
+        return Agent(place, start=False, stores=stores)
+
+    @staticmethod
+    def on_terminal(agent, columns, **env):
+        """What it prints there, and its exit status. Errors go elsewhere."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, columns))
+        with subprocess.Popen([LIFEBOAT, "status"], cwd=agent.folder, stdin=subprocess.DEVNULL, stdout=theirs,
+                              stderr=subprocess.DEVNULL, env=dict(agent.env(), TERM="xterm", **env)) as process:
+            os.close(theirs)
+            text = b""
+            try:
+                while data := os.read(ours, 65536):
+                    text += data
+            except OSError:
+                pass
+        os.close(ours)
+        return text.decode().replace("\r\n", "\n"), process.returncode
+
+    @staticmethod
+    def words(text):
+        """Without ages and room, which may change meanwhile."""
+        return re.sub(r"[\d.]+ [a-zA-Z]+ ", "", re.sub(r"\s+", " ", text))
+
+    def test_lines__fit_any_width_and_say_the_same(self):
+        agent = self.agent()
+        agent.history.write(days=20)
+        piped = agent.lifeboat("status")
+        self.assertNotIn(b"\x1b", piped.stdout)
+        self.assertLessEqual(piped.stdout.count(b"\n"), 10)
+        for columns in (60, 80, 200):
+            text, status = self.on_terminal(agent, columns, NO_COLOR="1")
+            self.assertEqual(status, 0)
+            self.assertEqual([line for line in text.splitlines() if len(line) > columns and " " in line[9:]], [])
+            self.assertEqual(self.words(text), self.words(piped.stdout.decode()))
+        self.assertEqual(text.count("\n"), piped.stdout.count(b"\n"))
+
+    def test_colours__on_a_terminal_that_has_them_only(self):
+        agent = self.agent()
+        agent.history.write(days=2)
+        self.assertTrue(self.on_terminal(agent, 80)[0].startswith("\x1b[32mSafe:"))
+        self.assertNotIn("\x1b", self.on_terminal(agent, 80, NO_COLOR="1")[0])
+
+    def test_exit_status__safe_attention_danger_and_nothing_answers(self):
+        agent = self.agent()
+        self.assertEqual(agent.lifeboat("status", "--quiet").returncode, 1)
+        self.assertIn("'local': no backups, room for ", agent.lifeboat("status").stdout.decode())
+        agent.history.backup(agent.history.now)
+        self.assertEqual(agent.lifeboat("status", "--quiet").returncode, 2)
+        agent.history.drill(agent.history.backup(agent.history.now, 1), agent.history.now)
+        self.assertEqual(agent.lifeboat("status", "--quiet").returncode, 0)
+        agent.history.conf(stores={"gone": "url = file:///dev/null/x"})
+        done = agent.lifeboat("status", "--quiet")
+        self.assertEqual(done.returncode, 69)
+        self.assertEqual(done.stdout.decode().splitlines()[0], "Danger: no store can be reached.")
 
 
 if __name__ == "__main__":
