@@ -4,6 +4,7 @@ import json
 import os
 import unittest
 
+from browser import Browser
 from case import StackCase
 from stack import Stack
 
@@ -41,6 +42,11 @@ class CommandLine(StackCase):
             for word in words:
                 self.assertIn(word.lower(), page.read_text().lower())
             self.assertNotIn("<script", page.read_text().lower())
+        with Browser() as browser:
+            page = browser.open("file://%s/show.html" % self.stack.folder, width=360)
+            page.unfold()
+            self.assertEqual(page.evaluate("document.documentElement.scrollWidth"), 360)
+            self.assertEqual((page.messages, page.low_contrast(), page.violations()), ([], [], []))
         self.json_of("prune", "--dry-run")
         self.json_of("version")
 

@@ -76,7 +76,9 @@ class Metrics(unittest.TestCase):
         agent = Agent(self.place / "scheduled", more="[schedule]\nbackup = 0 2 * * *\n")
         self.addCleanup(agent.stop)
         agent.history.drill(agent.history.backup(agent.history.now), agent.history.now)
-        there = set(re.findall(r"# TYPE (lifeboat_\w+)", agent.get("/metrics")[2]))
+        text = agent.get("/metrics")[2]
+        self.assertEqual(promtool("check", "metrics", text=text.encode()), (0, ""))
+        there = set(re.findall(r"# TYPE (lifeboat_\w+)", text))
         dashboard = (TOP / "packaging" / "grafana" / "lifeboat.json").read_text()
         json.loads(dashboard)
         docs = (TOP / "docs" / "monitoring.md").read_text()

@@ -20,6 +20,24 @@ PROGRAM = "/usr/bin/chromium"
 AUDITS = "third_party/lighthouse/lighthouse-dt-bundle.js"
 
 
+# Contrast of text on its ground, as WCAG 2 computes it, for every element that has text of its own.
+CONTRAST = """(() => {
+  const lum = c => { const [r, g, b] = c.map(v => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4 });
+                     return .2126 * r + .7152 * g + .0722 * b };
+  const rgb = t => t.match(/[\\d.]+/g).map(Number);
+  const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+                        if (c.length < 4 || c[3] > 0) return c.slice(0, 3) } return [255, 255, 255] };
+  const bad = [];
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || e.closest('.skip') || e.tagName === 'title') continue;
+    const style = getComputedStyle(e), ink = rgb(e instanceof SVGElement ? style.fill : style.color).slice(0, 3);
+    const [a, b] = [lum(ink), lum(ground(e))].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    if (ratio < 4.5) bad.push(e.tagName + ' ' + e.className + ' ' + ratio.toFixed(2));
+  }
+  return bad })()"""
+
+
 class BrowserFailed(AssertionError):
     pass
 
@@ -40,6 +58,7 @@ class Browser:
         os.close(theirs_in)
         os.close(theirs_out)
         self.buffer, self.number, self.events = b"", 0, []
+        self.axe = None
 
     def __enter__(self):
         return self
@@ -96,6 +115,8 @@ class Browser:
     def axe_core(self):
         """The source of axe-core, the checker of accessibility, as Chromium's own developer tools bring it along:
         it is a string in the script of their audits."""
+        if self.axe is not None:
+            return self.axe
         page = self.open("devtools://devtools/bundled/devtools_app.html")
         bundle = page.evaluate("fetch('%s').then(r => r.text(), e => '')" % AUDITS)
         page.close()
@@ -104,9 +125,9 @@ class Browser:
             raise BrowserFailed("%s has no axe-core in %s (%d bytes): without it nobody checks the page's accessibility" % (
                 PROGRAM, AUDITS, len(bundle)))
         blank = self.open("about:blank")
-        source = blank.evaluate(found.group())
+        self.axe = blank.evaluate(found.group())
         blank.close()
-        return source
+        return self.axe
 
 
 class Page:
@@ -132,6 +153,17 @@ class Page:
         if "exceptionDetails" in result:
             raise BrowserFailed("%s: %s" % (expression[:80], result["exceptionDetails"]))
         return result["result"].get("value")
+
+    def unfold(self):
+        self.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+
+    def low_contrast(self):
+        return self.evaluate(CONTRAST)
+
+    def violations(self):
+        """What axe-core finds, with the first few places of each."""
+        self.evaluate(self.browser.axe_core() + "; 0")
+        return self.evaluate("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html).slice(0, 3)))")
 
     @property
     def messages(self):
