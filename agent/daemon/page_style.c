@@ -80,7 +80,9 @@ static const char parts[] =
     "details tbody tr:last-child>*{border-bottom:0}\n";
 
 static const char figures[] =
-    "figure{margin:0;min-width:0}\n"
+    /* Plots of a row stand on one line, however many the words above them take. */
+    "figure{margin:0;min-width:0;display:flex;flex-direction:column}\n"
+    "figure svg{margin-top:auto;flex:none}\n"
     "figcaption{font-weight:600}\n"
     "figure p{margin:0;color:var(--soft);font-size:.85rem}\n"
     ".plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr));"
