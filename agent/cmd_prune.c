@@ -4,6 +4,7 @@
 #include <string.h>
 #include "agent/commands.h"
 #include "agent/config_store.h"
+#include "agent/elsewhere.h"
 #include "agent/format.h"
 #include "agent/job.h"
 #include "stack/engine_promote.h"
@@ -79,6 +80,26 @@ static int find_use(const struct pruning *p, struct pruned_store *s, const struc
 	return 0;
 }
 
+/* A pin that this store was not there to hear of. */
+static int spare_pinned(const struct pruning *p, const struct config_store *store,
+			struct pruned_store *s, struct err *err)
+{
+	CLEANUP(elsewhere_done) struct elsewhere others = {.app = p->app, .but = store};
+	for (size_t i = 0; i < s->catalog.count; i++) {
+		struct retention_item *item = &s->items[i];
+		const char *label = NULL;
+		if (item->keep)
+			continue;
+		if (elsewhere_is_pinned(&others, &s->catalog.items[i], &label, err) < 0)
+			return -1;
+		if (label == NULL)
+			continue;
+		item->keep = true;
+		snprintf(item->reason, sizeof item->reason, "pinned in store '%.100s'", label);
+	}
+	return 0;
+}
+
 /* What the rules say of each backup of the catalog. */
 static int plan(const struct pruning *p, const struct config_store *store, struct pruned_store *s,
 		struct err *err)
@@ -104,7 +125,9 @@ static int plan(const struct pruning *p, const struct config_store *store, struc
 						      .partial = b->partial};
 	}
 	return retention_plan(&rules, p->app->config->timezone, clock_wall_ms(), s->items, c->count,
-			      err);
+			      err) < 0
+		   ? -1
+		   : spare_pinned(p, store, s, err);
 }
 
 /* A removal that the store refuses stops no other. What is locked there is kept by the user's own

@@ -2,19 +2,17 @@
 #include "agent/commands.h"
 #include "agent/job.h"
 #include "agent/sidecars.h"
+#include "storage/decisions.h"
 
-/* Without the suspicion, and with the time at which it was lifted. */
+struct trusting {
+	bool here; /* in one store alone */
+	char id[DECISIONS_TOKEN_BYTES];
+};
+
 static int lift(void *ctx, json_t *sidecar, bool *ret_changed, struct err *err)
 {
-	char now[CLOCK_TEXT_BYTES];
-	(void)ctx;
-	*ret_changed = json_is_true(json_object_get(sidecar, "suspicious"));
-	if (!*ret_changed)
-		return 0;
-	return json_put(sidecar, "suspicious", json_false(), err) < 0
-		   ? -1
-		   : json_put(sidecar, "trusted", json_string(clock_rfc3339(clock_wall_ms(), now)),
-			      err);
+	const struct trusting *t = ctx;
+	return decisions_trust(sidecar, t->id, t->here, ret_changed, err);
 }
 
 /* *ret: the labels of the stores in which it was suspicious. */
@@ -41,9 +39,10 @@ int cmd_trust(struct app *app, struct err *err)
 	CLEANUP(json_freep) json_t *changed = json_array();
 	const char *label = cli_value(app->cli, "store");
 	const struct backup *b;
-	const struct sidecar_change change = {.change = lift, .only = label};
+	struct trusting t = {.here = label != NULL};
+	const struct sidecar_change change = {.change = lift, .ctx = &t, .only = label};
 	struct err why = ERR_INIT;
-	if (job_open(app, label, NULL, &j, err) < 0 ||
+	if (decisions_token(t.id, err) < 0 || job_open(app, label, NULL, &j, err) < 0 ||
 	    job_find(j, cli_arg(app->cli, 0), &b, err) < 0)
 		return -1;
 	int rc = sidecars_change(app, b->id, &change, &stores, &why);

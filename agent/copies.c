@@ -34,8 +34,9 @@ void copies_done(struct copies *c)
 	*c = (struct copies){0};
 }
 
-static int add(struct target *t, const char *id, enum copy_outcome outcome, uint64_t bytes,
-	       int64_t began_ms, const struct err *why)
+static int add_to(struct target *t, const struct config_store *into, const char *id,
+		  enum copy_outcome outcome, uint64_t bytes, int64_t began_ms,
+		  const struct err *why)
 {
 	struct copies *c = &t->results;
 	struct copy_result *items =
@@ -44,7 +45,7 @@ static int add(struct target *t, const char *id, enum copy_outcome outcome, uint
 		return -1;
 	c->items = items;
 	struct copy_result *r = &items[c->count++];
-	*r = (struct copy_result){.store = t->config,
+	*r = (struct copy_result){.store = into,
 				  .outcome = outcome,
 				  .bytes = bytes,
 				  .duration_ms = clock_monotonic_ms() - began_ms};
@@ -59,6 +60,12 @@ static int add(struct target *t, const char *id, enum copy_outcome outcome, uint
 		   : 0;
 }
 
+static int add(struct target *t, const char *id, enum copy_outcome outcome, uint64_t bytes,
+	       int64_t began_ms, const struct err *why)
+{
+	return add_to(t, t->config, id, outcome, bytes, began_ms, why);
+}
+
 /* A failure is a result; only what ends the whole job is -1. */
 static int fail(struct target *t, const char *id, int64_t began_ms, const struct err *why)
 {
@@ -71,24 +78,22 @@ static int fail(struct target *t, const char *id, int64_t began_ms, const struct
 
 /* ---- what a store should get ---- */
 
-static int plan(struct app *app, const struct catalog *from, struct store *to,
+static int plan(struct app *app, const struct catalog *from, const struct catalog *held,
 		const struct config_store *config, bool *ret, struct err *err)
 {
-	CLEANUP(catalog_done) struct catalog there = {0};
 	struct retention_rules rules = {0};
 	if (retention_parse(config->keep, &rules, err) < 0)
 		return err_wrap(err, "[store %s] keep", config->label);
-	return catalog_load(to, app->config->stack.name, &there, err) < 0
-		   ? -1
-		   : copy_plan(from, &there, &rules, app->config->timezone, clock_wall_ms(), ret,
-			       err);
+	return copy_plan(from, held, &rules, app->config->timezone, clock_wall_ms(), ret, err);
 }
 
 int copies_lag(struct app *app, const struct catalog *from, struct store *to,
 	       const struct config_store *to_config, size_t *ret, struct err *err)
 {
+	CLEANUP(catalog_done) struct catalog held = {0};
 	CLEANUP(freep) bool *wanted = mem_zalloc(from->count + 1, "a plan", err);
-	if (wanted == NULL || plan(app, from, to, to_config, wanted, err) < 0)
+	if (wanted == NULL || catalog_load(to, app->config->stack.name, &held, err) < 0 ||
+	    plan(app, from, &held, to_config, wanted, err) < 0)
 		return -1;
 	*ret = 0;
 	for (size_t i = 0; i < from->count; i++)
@@ -123,35 +128,105 @@ static int copy_one(struct target *t, const struct backup *b, bool *ret_go_on)
 	return add(t, b->id, bytes > 0 ? COPY_COPIED : COPY_THERE, bytes, began, NULL);
 }
 
-static int bring_evidence(struct target *t)
+/* ---- what came later than the copies ---- */
+
+/* One way of it. `into` is the section of `to`. */
+struct way {
+	struct target *target;
+	const struct config_store *into;
+	int64_t began_ms;
+};
+
+static void decided(void *ctx, const char *id, const char *change)
 {
+	struct way *w = ctx;
+	struct target *t = w->target;
+	if (add_to(t, w->into, id, COPY_DECISION, 0, w->began_ms, NULL) == 0)
+		t->results.items[t->results.count - 1].change = change;
+}
+
+static int go_way(struct way *w, const struct catalog *from_catalog, struct store *from,
+		  const struct catalog *held, struct store *to, const char *id, struct err *err)
+{
+	struct target *t = w->target;
+	const char *stack = t->opts->app->config->stack.name;
+	const struct copy_told told = {.decided = decided, .ctx = w};
+	size_t count;
+	if (copy_decisions(from_catalog, to, held, stack, id, &told, err) < 0 ||
+	    copy_evidence(from, stack, id, to, &count, err) < 0)
+		return -1;
+	if (t->err.code != ERR_NONE) {
+		*err = t->err;
+		return -1;
+	}
+	return count == 0 ? 0 : add_to(t, w->into, "", COPY_EVIDENCE, count, w->began_ms, NULL);
+}
+
+/* Pins, trust and drills of backups that both have, of `id` or of all: first what this store did
+ * not hear of, then what the source did not. Several threads have one source. */
+static int even_out(struct target *t, const struct catalog *held, const char *id)
+{
+	static pthread_mutex_t source = PTHREAD_MUTEX_INITIALIZER;
+	const struct copies_opts *o = t->opts;
+	struct way there = {.target = t, .into = t->config, .began_ms = clock_monotonic_ms()};
+	struct way back = {.target = t, .into = o->from_config, .began_ms = there.began_ms};
+	struct err why = ERR_INIT;
+	if (go_way(&there, o->catalog, o->from, held, t->store, id, &why) < 0)
+		return fail(t, "", there.began_ms, &why);
+	pthread_mutex_lock(&source);
+	int rc = go_way(&back, held, t->store, o->catalog, o->from, id, &why);
+	pthread_mutex_unlock(&source);
+	if (rc == 0)
+		return 0;
+	/* Who may only read the source can bring it nothing. */
+	if (why.code == ERR_DENIED) {
+		log_line(LOG_WARN, "what store '%s' knows does not reach store '%s': %s",
+			 t->config->label, o->from_config->label, why.msg);
+		return 0;
+	}
+	return fail(t, "", back.began_ms, &why);
+}
+
+/* One backup, and what came later, if it was there already. */
+static int catch_up_one(struct target *t)
+{
+	CLEANUP(catalog_done) struct catalog held = {0};
 	const struct copies_opts *o = t->opts;
 	int64_t began = clock_monotonic_ms();
 	struct err why = ERR_INIT;
-	size_t count;
-	if (copy_evidence(o->from, o->app->config->stack.name, NULL, t->store, &count, &why) < 0)
-		return fail(t, "", began, &why);
-	return count > 0 ? add(t, "", COPY_EVIDENCE, count, began, NULL) : 0;
+	bool ignored;
+	if (copy_one(t, o->only, &ignored) < 0)
+		return -1;
+	if (o->catalog == NULL || t->results.count != 1 ||
+	    t->results.items[0].outcome != COPY_THERE)
+		return 0;
+	if (catalog_load(t->store, o->app->config->stack.name, &held, &why) < 0)
+		return fail(t, o->only->id, began, &why);
+	return even_out(t, &held, o->only->id);
 }
 
 /* Newest first: if the line fails half-way, the best is there. */
 static int catch_up(struct target *t)
 {
+	CLEANUP(catalog_done) struct catalog held = {0};
 	const struct copies_opts *o = t->opts;
 	int64_t began = clock_monotonic_ms();
 	struct err why = ERR_INIT;
 	bool go_on = true;
 	if (o->only != NULL)
-		return copy_one(t, o->only, &go_on);
+		return catch_up_one(t);
 	CLEANUP(freep) bool *wanted = mem_zalloc(o->catalog->count + 1, "a plan", &t->err);
 	if (wanted == NULL)
 		return -1;
-	if (plan(o->app, o->catalog, t->store, t->config, wanted, &why) < 0)
+	if (catalog_load(t->store, o->app->config->stack.name, &held, &why) < 0 ||
+	    plan(o->app, o->catalog, &held, t->config, wanted, &why) < 0)
 		return fail(t, "", began, &why);
+	if (!o->dry_run && even_out(t, &held, NULL) < 0)
+		return -1;
 	for (size_t i = 0; go_on && i < o->catalog->count; i++)
 		if (wanted[i] && copy_one(t, &o->catalog->items[i], &go_on) < 0)
 			return -1;
-	return go_on && !o->dry_run ? bring_evidence(t) : 0;
+	return 0;
 }
 
 static void *fill(void *target)

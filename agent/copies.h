@@ -28,6 +28,7 @@ enum copy_outcome {
 	COPY_THERE,    /* it was there */
 	COPY_MISSING,  /* dry run */
 	COPY_EVIDENCE, /* of a backup that was there; id is empty, `bytes` counts objects */
+	COPY_DECISION, /* about a backup that was there: `change` */
 	COPY_FAILED
 };
 
@@ -35,6 +36,7 @@ struct copy_result {
 	const struct config_store *store;
 	char id[32]; /* empty: of the store as a whole */
 	enum copy_outcome outcome;
+	const char *change; /* of a decision: "pinned"; else NULL */
 	uint64_t bytes;
 	int64_t duration_ms;
 	enum err_code code; /* of a failure */
@@ -50,7 +52,7 @@ struct copies {
 int copies_run(const struct copies_opts *opts, struct copies *ret, struct err *err) MUST_USE;
 void copies_done(struct copies *c);
 void copies_say(struct app *app, const struct copies *c);
-/* An array of {"store", "id", "outcome", "bytes", "duration_ms", "error"}. */
+/* An array of {"store", "id", "outcome", "change", "bytes", "duration_ms", "error"}. */
 int copies_json(const struct copies *c, json_t **ret, struct err *err) MUST_USE;
 /* 0, or -1 with the first failure and how many there are. */
 int copies_error(const struct copies *c, struct err *err) MUST_USE;

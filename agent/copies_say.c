@@ -14,6 +14,8 @@ static const char *outcome_word(enum copy_outcome o)
 		return "missing";
 	case COPY_EVIDENCE:
 		return "evidence";
+	case COPY_DECISION:
+		return "decision";
 	case COPY_FAILED:
 		break;
 	}
@@ -43,6 +45,10 @@ void copies_say(struct app *app, const struct copies *c)
 			output_line(app->out, "evidence of %llu drills copied to store '%s'",
 				    (unsigned long long)r->bytes, label);
 			break;
+		case COPY_DECISION:
+			output_line(app->out, "backup %s is now %s in store '%s'", r->id, r->change,
+				    label);
+			break;
 		case COPY_FAILED:
 			output_line(app->out, STYLE_BAD "failed" STYLE_END ": %s%s: %s",
 				    r->id[0] != '\0' ? "copy of " : "copies", r->id, r->message);
@@ -59,8 +65,9 @@ int copies_json(const struct copies *c, json_t **ret, struct err *err)
 		json_t *id = r->id[0] != '\0' ? json_string(r->id) : json_null();
 		json_t *error = r->message != NULL ? json_text_value(r->message) : json_null();
 		if (json_push(list,
-			      json_pack("{s:s, s:o, s:s, s:I, s:I, s:o}", "store", r->store->label,
-					"id", id, "outcome", outcome_word(r->outcome), "bytes",
+			      json_pack("{s:s, s:o, s:s, s:s?, s:I, s:I, s:o}", "store",
+					r->store->label, "id", id, "outcome",
+					outcome_word(r->outcome), "change", r->change, "bytes",
 					(json_int_t)r->bytes, "duration_ms",
 					(json_int_t)r->duration_ms, "error", error),
 			      err) < 0)

@@ -6,7 +6,13 @@
 #include "storage/catalog.h"
 #include "storage/sidecar.h"
 
-/* *ret_there is false where the store has no such backup. */
+static bool differs(const json_t *sidecar, const struct sidecar *was)
+{
+	return json_is_true(json_object_get(sidecar, "pinned")) != was->pinned ||
+	       json_is_true(json_object_get(sidecar, "suspicious")) != was->suspicious;
+}
+
+/* *ret_changed: for those who look. *ret_there is false where the store has no such backup. */
 static int change_one(struct app *app, const struct config_store *config, const char *id,
 		      const struct sidecar_change *change, bool *ret_there, bool *ret_changed,
 		      struct err *err)
@@ -26,9 +32,11 @@ static int change_one(struct app *app, const struct config_store *config, const 
 		*ret_there = err->code != ERR_ABSENT;
 		return *ret_there ? -1 : 0;
 	}
-	if (change->change(change->ctx, json, ret_changed, err) < 0)
+	bool changed;
+	if (change->change(change->ctx, json, &changed, err) < 0)
 		return -1;
-	if (!*ret_changed)
+	*ret_changed = differs(json, &side);
+	if (!changed)
 		return 0;
 	return json_text(json, true, &text, err) < 0 || store_lock_check(lock, err) < 0
 		   ? -1

@@ -5,7 +5,8 @@
 #include "agent/app.h"
 
 struct sidecar_change {
-	/* Changes `sidecar` and says whether it did. */
+	/* Changes `sidecar` and says whether it did. What people hear is whether it is pinned or
+	 * suspicious now where it was not, or the other way round. */
 	int (*change)(void *ctx, json_t *sidecar, bool *ret_changed, struct err *err);
 	void *ctx;
 	const char *only; /* the label of a store; NULL: every store */

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "restore/restore_impl.h"
 #include "restore/sandbox.h"
+#include "storage/failures.h"
 
 static const char *const control_failed =
     "the negative control was not noticed: a proof that can't fail proves nothing";
@@ -50,6 +51,10 @@ static int begin_evidence(const struct restore_job *job, int64_t now_ms, json_t 
 {
 	char text[CLOCK_TEXT_BYTES];
 	CLEANUP(json_freep) json_t *e = json_object();
+	CLEANUP(json_freep) json_t *answers = NULL;
+	if (failures_of(job->backup->evidence, &answers, err) < 0 ||
+	    json_put(e, "answers", json_incref(answers), err) < 0)
+		return -1;
 	if (json_put(e, "format", json_string("lifeboat-evidence"), err) < 0 ||
 	    json_put(e, "format_version", json_integer(1), err) < 0 ||
 	    json_put(e, "id", json_string(job->backup->id), err) < 0 ||
@@ -84,11 +89,10 @@ static int write_evidence(const struct restore_job *job, struct restore_result *
 	if (failure != NULL && failure->code == ERR_CORRUPT &&
 	    json_put(evidence, "this_copy_only", json_true(), err) < 0)
 		return -1;
-	if (catalog_evidence_name(job->stack, job->backup->id, began_ms, r->evidence_name, err) <
-		0 ||
-	    json_text(evidence, true, &json, err) < 0)
+	if (json_text(evidence, true, &json, err) < 0)
 		return -1;
-	return store_put_bytes(job->store, r->evidence_name, json, strlen(json), err);
+	return catalog_put_result(job->store, catalog_evidence_name, job->stack, job->backup->id,
+				  began_ms, json, r->evidence_name, err);
 }
 
 /* A backup that does not restore has failed its drill. What only kept us from trying (a cancelled

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include "base/clock.h"
 #include "storage/catalog_name.h"
+#include "storage/failures.h"
 #include "storage/sidecar.h"
 #include "storage/verdict.h"
 
@@ -17,6 +18,17 @@ const char *proof_name(enum proof p)
 					    [PROOF_FAILED] = "failed",
 					    [PROOF_UNVERIFIED] = "could not verify"};
 	return (unsigned)p < sizeof names / sizeof *names ? names[p] : "none";
+}
+
+bool proof_parse(const char *name, enum proof *ret)
+{
+	for (enum proof p = PROOF_PASSED; p <= PROOF_UNVERIFIED; p++) {
+		if (strcmp(name, proof_name(p)) == 0) {
+			*ret = p;
+			return true;
+		}
+	}
+	return false;
 }
 
 static void backup_done(struct backup *b)
@@ -152,12 +164,12 @@ static int load_backup(struct store *s, const char *stack, const struct catalog_
 	return 0;
 }
 
-static int check_evidence(const json_t *j, const char *stack, const char *id,
-			  enum proof *ret_outcome, int64_t *ret_ms, struct err *err)
+static int check_evidence(const json_t *j, const char *stack, const char *id, struct err *err)
 {
 	const char *format, *its_id, *its_stack, *outcome, *started, *finished;
 	uint64_t version;
 	int64_t ignored;
+	enum proof ignored_outcome;
 	if (json_get_str(j, "format", &format, err) < 0 ||
 	    json_get_u64(j, "format_version", &version, err) < 0 ||
 	    json_get_str(j, "id", &its_id, err) < 0 ||
@@ -171,20 +183,16 @@ static int check_evidence(const json_t *j, const char *stack, const char *id,
 	if (strcmp(its_id, id) != 0 || strcmp(its_stack, stack) != 0)
 		return err_set(err, ERR_CORRUPT, "it belongs to another backup: '%.40s' of '%.40s'",
 			       its_id, its_stack);
-	for (enum proof p = PROOF_PASSED; p <= PROOF_UNVERIFIED; p++) {
-		if (strcmp(outcome, proof_name(p)) != 0)
-			continue;
-		if (clock_parse_rfc3339(started, &ignored, err) < 0)
-			return -1;
-		*ret_outcome = p;
-		return clock_parse_rfc3339(finished, ret_ms, err);
-	}
-	return err_set(err, ERR_CORRUPT, "'%.40s' is not an outcome", outcome);
+	if (!proof_parse(outcome, &ignored_outcome))
+		return err_set(err, ERR_CORRUPT, "'%.40s' is not an outcome", outcome);
+	return clock_parse_rfc3339(started, &ignored, err) < 0
+		   ? -1
+		   : clock_parse_rfc3339(finished, &ignored, err);
 }
 
 /* What stands for evidence that can't be used: seen, but never a verdict. */
-static int unusable_evidence(const char *stack, const char *id, const char *object, const char *why,
-			     json_t **ret, struct err *err)
+static int unusable_evidence(const char *stack, const char *id, const char *why, json_t **ret,
+			     struct err *err)
 {
 	CLEANUP(json_freep) json_t *j = json_object();
 	if (json_put(j, "format", json_string("lifeboat-evidence"), err) < 0 ||
@@ -192,7 +200,6 @@ static int unusable_evidence(const char *stack, const char *id, const char *obje
 	    json_put(j, "id", json_string(id), err) < 0 ||
 	    json_put(j, "stack", json_string(stack), err) < 0 ||
 	    json_put(j, "outcome", json_string(proof_name(PROOF_UNVERIFIED)), err) < 0 ||
-	    json_put(j, "object", json_string(object), err) < 0 ||
 	    json_put(j, "broken", json_text_value(why), err) < 0)
 		return -1;
 	*ret = j;
@@ -200,16 +207,14 @@ static int unusable_evidence(const char *stack, const char *id, const char *obje
 	return 0;
 }
 
-/* One drill's evidence, in the order of time: the last verdict stands. */
+/* One drill's evidence. */
 static int load_evidence(struct store *s, const char *stack, const char *name, struct backup *b,
 			 struct err *err)
 {
 	CLEANUP(json_freep) json_t *j = NULL;
-	enum proof outcome = PROOF_UNVERIFIED;
-	int64_t when = 0;
 	struct err why = ERR_INIT;
 	if (load_json(s, name, CATALOG_EVIDENCE_MAX_BYTES, &j, &why) < 0 ||
-	    check_evidence(j, stack, b->id, &outcome, &when, &why) < 0) {
+	    check_evidence(j, stack, b->id, &why) < 0) {
 		if (why.code == ERR_ABSENT)
 			return 0;
 		if (!is_about_the_object(&why)) {
@@ -218,19 +223,39 @@ static int load_evidence(struct store *s, const char *stack, const char *name, s
 		}
 		json_decref(j);
 		j = NULL;
-		outcome = PROOF_UNVERIFIED;
-		if (unusable_evidence(stack, b->id, name, why.msg, &j, err) < 0)
+		if (unusable_evidence(stack, b->id, why.msg, &j, err) < 0)
 			return -1;
 	}
-	if (json_push(b->evidence, json_incref(j), err) < 0)
+	if (json_put(j, "object", json_string(name), err) < 0)
 		return -1;
-	if (outcome != PROOF_UNVERIFIED) {
-		b->proof = outcome;
-		b->proved_ms = when;
-	} else if (b->proof == PROOF_NONE) {
-		b->proof = PROOF_UNVERIFIED;
+	return json_push(b->evidence, json_incref(j), err);
+}
+
+/* A failure stands until a drill that passed has answered it; else the newest says. */
+static void settle_proof(struct backup *b)
+{
+	size_t i;
+	json_t *e;
+	bool failed = false;
+	json_array_foreach(b->evidence, i, e)
+	{
+		struct err ignored = ERR_INIT;
+		enum proof outcome = PROOF_UNVERIFIED;
+		int64_t when = 0;
+		if (!proof_parse(json_str_or(e, "outcome", ""), &outcome) ||
+		    outcome == PROOF_UNVERIFIED ||
+		    clock_parse_rfc3339(json_str_or(e, "finished", ""), &when, &ignored) < 0) {
+			if (b->proof == PROOF_NONE)
+				b->proof = PROOF_UNVERIFIED;
+			continue;
+		}
+		bool stands = outcome == PROOF_FAILED && !failures_answered(b->evidence, e, NULL);
+		if (stands || (outcome == PROOF_PASSED && !failed)) {
+			b->proof = outcome;
+			b->proved_ms = when;
+		}
+		failed = failed || stands;
 	}
-	return 0;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -288,6 +313,10 @@ static int load_objects(struct store *s, const char *stack, const struct store_o
 			? load_evidence(s, stack, objects->items[i].name, &c->items[b], err) < 0
 			: verdict_load(s, stack, objects->items[i].name, &c->items[b], err) < 0)
 			return -1;
+	}
+	for (b = 0; b < c->count; b++) {
+		settle_proof(&c->items[b]);
+		verdict_settle(&c->items[b]);
 	}
 	return 0;
 }
@@ -437,6 +466,26 @@ int catalog_next_id(struct store *s, const char *stack, int64_t *ret_ms, char ou
 		}
 		if (wait_ms(1000 - now_ms % 1000, err) < 0)
 			return -1;
+	}
+}
+
+int catalog_put_result(struct store *s,
+		       int (*make_name)(const char *stack, const char *id, int64_t ms,
+					char out[201], struct err *err),
+		       const char *stack, const char *id, int64_t began_ms, const char *text,
+		       char ret_name[201], struct err *err)
+{
+	for (;;) {
+		struct err why = ERR_INIT;
+		if (make_name(stack, id, began_ms, ret_name, err) < 0)
+			return -1;
+		if (store_create_bytes(s, ret_name, text, strlen(text), &why) == 0)
+			return 0;
+		if (why.code != ERR_EXISTS) {
+			*err = why;
+			return -1;
+		}
+		began_ms += 1000;
 	}
 }
 

@@ -23,6 +23,8 @@ enum { CATALOG_EVIDENCE_MAX_BYTES = 4 << 20 };
 
 enum proof { PROOF_NONE, PROOF_PASSED, PROOF_FAILED, PROOF_UNVERIFIED };
 const char *proof_name(enum proof p); /* "none", "passed", "failed", "could not verify" */
+/* Of one drill or verify; false for other words. */
+bool proof_parse(const char *name, enum proof *ret);
 
 struct backup {
 	char id[32];       /* 20261123T020000Z-3f9c */
@@ -33,17 +35,17 @@ struct backup {
 	char sha256[65];
 	bool pinned, suspicious;
 	bool partial;      /* taken with --only: "latest" and "proven" pass it over */
-	enum proof proof;  /* of the newest drill that reached a verdict of passed or failed, else
-			    * unverified if there was any drill */
+	enum proof proof;  /* failed while a failed drill stands unanswered (failures.h), passed if
+			    * any other passed, else unverified if there was any drill */
 	int64_t proved_ms; /* when; 0: never */
 	/* Of verify, in this very store (storage/verdict.h): the newest of the whole archive, and
 	 * whether any has found damage since the last whole one passed. */
 	enum proof verified;
 	int64_t verified_ms; /* when; 0: never */
 	bool damaged;
-	json_t *verdicts;     /* array, oldest first; may be empty */
+	json_t *verdicts;     /* array by name, each with its name as `object`; may be empty */
 	json_t *sidecar_json; /* all of it */
-	json_t *evidence;     /* array, oldest first: all drill evidence; may be empty */
+	json_t *evidence;     /* the same of all drills */
 	char broken[256];     /* not empty: why the sidecar can't be used */
 };
 
@@ -87,6 +89,14 @@ int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, c
 			  struct err *err) MUST_USE;
 int catalog_verdict_name(const char *stack, const char *id, int64_t verify_ms, char out[201],
 			 struct err *err) MUST_USE;
+
+/* Writes the result of a drill or a verify, under a name that nobody has: names tell seconds, and
+ * of two within one the second is called after the next. */
+int catalog_put_result(struct store *s,
+		       int (*make_name)(const char *stack, const char *id, int64_t ms,
+					char out[201], struct err *err),
+		       const char *stack, const char *id, int64_t began_ms, const char *text,
+		       char ret_name[201], struct err *err) MUST_USE;
 
 /* Deletes a backup: sidecar first, so that a kill in between leaves no backup rather than half of
  * one; then archive, evidence and verdicts. Pinned ones are refused. Only names made of the stack

@@ -41,11 +41,10 @@ bool catalog_id_is_valid(const char *id)
 }
 
 /* "<word><time>.json" */
-static bool is_dated(const char *suffix, const char *word)
+static bool is_dated(const char *suffix, const char *word, int64_t *ret_ms)
 {
-	int64_t ignored;
 	size_t len = strlen(word);
-	return strncmp(suffix, word, len) == 0 && parse_time(suffix + len, &ignored) &&
+	return strncmp(suffix, word, len) == 0 && parse_time(suffix + len, ret_ms) &&
 	       strcmp(suffix + len + TIME_CHARS, ".json") == 0;
 }
 
@@ -61,9 +60,9 @@ bool catalog_name_parse(const char *stack, const char *name, struct catalog_name
 	const char *suffix = id + ID_CHARS;
 	if (strcmp(suffix, ".tar.zst") == 0 || strcmp(suffix, ".tar.zst.age") == 0)
 		parts.kind = CATALOG_NAME_ARCHIVE;
-	else if (is_dated(suffix, drill))
+	else if (is_dated(suffix, drill, &parts.result_ms))
 		parts.kind = CATALOG_NAME_EVIDENCE;
-	else if (is_dated(suffix, verify))
+	else if (is_dated(suffix, verify, &parts.result_ms))
 		parts.kind = CATALOG_NAME_VERDICT;
 	else if (strcmp(suffix, ".json") != 0)
 		return false;

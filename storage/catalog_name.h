@@ -16,7 +16,8 @@ enum catalog_name_kind {
 struct catalog_name {
 	enum catalog_name_kind kind;
 	char id[32];
-	int64_t id_ms; /* the time in the id, wall clock */
+	int64_t id_ms;     /* the time in the id, wall clock */
+	int64_t result_ms; /* of evidence and verdicts: the time in the name */
 };
 
 /* False for what is no object of a backup of exactly this stack; *ret is then untouched. */

@@ -224,6 +224,25 @@ static int mark(struct copying *c, struct lease **ret_from, struct lease **ret_t
 	return 0;
 }
 
+/* Somebody may have pinned it while it was on its way, and found no sidecar in `to`. One that was
+ * removed meanwhile is worth keeping: its archive is there, whole. */
+static int look_again(struct copying *c, struct err *err)
+{
+	struct buf first = c->sidecar;
+	struct err why = ERR_INIT;
+	buf_init(&c->sidecar, SIDECAR_MAX_BYTES);
+	if (look_at_source(c, &why) == 0) {
+		buf_done(&first);
+		return 0;
+	}
+	buf_done(&c->sidecar);
+	c->sidecar = first;
+	if (why.code == ERR_ABSENT)
+		return 0;
+	*err = why;
+	return -1;
+}
+
 static int copy(struct copying *c, uint64_t *ret_bytes, struct err *err)
 {
 	CLEANUP(lease_freep) struct lease *from_mark = NULL;
@@ -235,7 +254,8 @@ static int copy(struct copying *c, uint64_t *ret_bytes, struct err *err)
 	if ((!there && (mark(c, &from_mark, &to_mark, err) < 0 || put_archive(c, err) < 0 ||
 			fault_point("copy-published", err) < 0)) ||
 	    copy_evidence(c->from, c->stack, c->backup->id, c->to, &ignored, err) < 0 ||
-	    (!there && (check_arrived(c, err) < 0 || put_sidecar(c, err) < 0)))
+	    (!there &&
+	     (check_arrived(c, err) < 0 || look_again(c, err) < 0 || put_sidecar(c, err) < 0)))
 		return -1;
 	*ret_bytes = there ? 0 : c->backup->stored_bytes;
 	return 0;
@@ -250,69 +270,4 @@ int copy_backup(struct store *from, const char *stack, const struct backup *b, s
 	int rc = copy(&c, ret_bytes, err);
 	buf_done(&c.sidecar);
 	return rc;
-}
-
-/* ---- evidence ---- */
-
-static int by_name(const void *name, const void *object)
-{
-	return strcmp(name, ((const struct store_object *)object)->name);
-}
-
-/* Lists are sorted. */
-static bool has(const struct store_objects *all, const char *name)
-{
-	return all->count > 0 &&
-	       bsearch(name, all->items, all->count, sizeof *all->items, by_name) != NULL;
-}
-
-/* *ret_copied stays false when it went away meanwhile, or somebody else brought it. */
-static int send_evidence(struct store *from, const char *name, struct store *to, bool *ret_copied,
-			 struct err *err)
-{
-	CLEANUP(buf_done) struct buf text;
-	CLEANUP(json_freep) json_t *evidence = NULL;
-	struct err why = ERR_INIT, ignored = ERR_INIT;
-	buf_init(&text, CATALOG_EVIDENCE_MAX_BYTES);
-	bool got = store_get_bytes(from, name, &text, &why) == 0;
-	/* A drill that met wrong bytes speaks of this store's archive alone. */
-	if (got && json_parse((const char *)text.data, text.len, &evidence, &ignored) == 0 &&
-	    json_is_true(json_object_get(evidence, "this_copy_only")))
-		return 0;
-	if (got && store_create_bytes(to, name, text.data, text.len, &why) == 0)
-		*ret_copied = true;
-	else if (why.code != ERR_ABSENT && why.code != ERR_EXISTS) {
-		*err = why;
-		return -1;
-	}
-	return 0;
-}
-
-int copy_evidence(struct store *from, const char *stack, const char *id, struct store *to,
-		  size_t *ret_count, struct err *err)
-{
-	CLEANUP(store_objects_done) struct store_objects ours = {0}, theirs = {0};
-	CLEANUP(freep) char *prefix = NULL;
-	size_t count = 0;
-	if (str_printf(&prefix, err, "%s-%s", stack, id != NULL ? id : "") < 0 ||
-	    store_list(from, prefix, &ours, err) < 0 || store_list(to, prefix, &theirs, err) < 0)
-		return -1;
-	for (size_t i = 0; i < ours.count; i++) {
-		const char *name = ours.items[i].name;
-		struct catalog_name n;
-		char sidecar[201];
-		bool copied = false;
-		if (!catalog_name_parse(stack, name, &n) || n.kind != CATALOG_NAME_EVIDENCE ||
-		    has(&theirs, name))
-			continue;
-		if (catalog_sidecar_name(stack, n.id, sidecar, err) < 0)
-			return -1;
-		if (id == NULL && !has(&theirs, sidecar))
-			continue;
-		if (send_evidence(from, name, to, &copied, err) < 0)
-			return -1;
-		count += copied;
-	}
-	*ret_count = count;
-	return 0;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "storage/catalog.h"
+#include "storage/decisions.h"
 #include "storage/decrypting.h"
 
 static const char format_name[] = "lifeboat-sidecar";
@@ -251,7 +252,7 @@ int sidecar_parse(const json_t *j, struct sidecar *ret, struct err *err)
 	    json_get_u64(j, "warnings", &s.warnings, err) < 0)
 		return -1;
 	s.components = components;
-	if (get_suspicion(j, &s, err) < 0)
+	if (get_suspicion(j, &s, err) < 0 || decisions_check(j, err) < 0)
 		return -1;
 	/* Absent means no: the whole stack. */
 	s.partial = json_is_true(json_object_get(j, "partial"));

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "storage/catalog_name.h"
+#include "storage/failures.h"
 
 enum { VERDICT_MAX_BYTES = 1 << 20, KINDS = 3 };
 
@@ -41,7 +42,9 @@ int verdict_json(const struct store *s, const struct backup *b, const struct ver
 	    (json_int_t)b->stored_bytes, "lifeboat_version", LIFEBOAT_VERSION);
 	if (j == NULL)
 		return err_nomem(err, "JSON");
-	if (put_sample(j, v, err) < 0 ||
+	CLEANUP(json_freep) json_t *answers = NULL;
+	if (failures_of(b->verdicts, &answers, err) < 0 ||
+	    json_put(j, "answers", json_incref(answers), err) < 0 || put_sample(j, v, err) < 0 ||
 	    (v->error != NULL && json_put(j, "error", json_text_value(v->error), err) < 0) ||
 	    (v->damaged != NULL && json_put(j, "damaged", json_deep_copy(v->damaged), err) < 0))
 		return -1;
@@ -74,28 +77,14 @@ static bool is_needed(const json_t *all, size_t index, const struct verdict *new
 	return last || (is_whole(v) && last_whole) || (has_failed(v) && last_failed);
 }
 
-static bool is_there(const json_t *verdicts, const char *name)
-{
-	for (size_t i = 0; i < json_array_size(verdicts); i++)
-		if (strcmp(json_str_or(json_array_get(verdicts, i), "object", ""), name) == 0)
-			return true;
-	return false;
-}
-
 int verdict_keep(struct store *s, const struct backup *b, const struct verdict *v, struct err *err)
 {
 	CLEANUP(json_freep) json_t *j = NULL;
 	CLEANUP(freep) char *text = NULL;
 	char name[STORE_NAME_MAX + 1];
-	int64_t ms = v->started_ms;
-	/* Names tell seconds: of two within one, the second is called after the next. */
-	do {
-		if (catalog_verdict_name(v->stack, b->id, ms, name, err) < 0)
-			return -1;
-		ms += 1000;
-	} while (is_there(b->verdicts, name));
 	if (verdict_json(s, b, v, &j, err) < 0 || json_text(j, true, &text, err) < 0 ||
-	    store_put_bytes(s, name, text, strlen(text), err) < 0)
+	    catalog_put_result(s, catalog_verdict_name, v->stack, b->id, v->started_ms, text, name,
+			       err) < 0)
 		return -1;
 	for (size_t i = 0; i < json_array_size(b->verdicts); i++) {
 		const char *old = json_str_or(json_array_get(b->verdicts, i), "object", "");
@@ -142,25 +131,9 @@ static int check(const json_t *j, const char *stack, const char *id, struct verd
 	if (k == KINDS)
 		return err_set(err, ERR_CORRUPT, "'%.40s' is no kind of verify", kind);
 	ret->kind = (enum verdict_kind)k;
-	for (enum proof p = PROOF_PASSED; p <= PROOF_UNVERIFIED; p++)
-		if (strcmp(outcome, proof_name(p)) == 0) {
-			ret->outcome = p;
-			return clock_parse_rfc3339(finished, &ret->finished_ms, err);
-		}
-	return err_set(err, ERR_CORRUPT, "'%.40s' is not an outcome", outcome);
-}
-
-/* What a later verdict of another kind can't take back stays. */
-static void apply(const struct verdict *v, struct backup *b)
-{
-	if (v->kind == VERDICT_WHOLE) {
-		b->verified = v->outcome;
-		b->verified_ms = v->finished_ms;
-	}
-	if (v->outcome == PROOF_FAILED)
-		b->damaged = true;
-	else if (v->kind == VERDICT_WHOLE && v->outcome == PROOF_PASSED)
-		b->damaged = false;
+	return proof_parse(outcome, &ret->outcome)
+		   ? clock_parse_rfc3339(finished, &ret->finished_ms, err)
+		   : err_set(err, ERR_CORRUPT, "'%.40s' is not an outcome", outcome);
 }
 
 int verdict_load(struct store *s, const char *stack, const char *object, struct backup *b,
@@ -169,10 +142,11 @@ int verdict_load(struct store *s, const char *stack, const char *object, struct 
 	CLEANUP(json_freep) json_t *j = NULL;
 	struct verdict v = {.stack = stack};
 	struct err why = ERR_INIT;
-	if (read_json(s, object, &j, &why) == 0 && check(j, stack, b->id, &v, &why) == 0) {
-		apply(&v, b);
-	} else if (why.code == ERR_ABSENT) {
+	bool good = read_json(s, object, &j, &why) == 0 && check(j, stack, b->id, &v, &why) == 0;
+	if (!good && why.code == ERR_ABSENT)
 		return 0; /* it went away since it was listed */
+	if (good) {
+		err_clear(&why);
 	} else if (why.code == ERR_CORRUPT || why.code == ERR_LIMIT || why.code == ERR_DENIED ||
 		   why.code == ERR_IO) {
 		json_decref(j);
@@ -186,4 +160,29 @@ int verdict_load(struct store *s, const char *stack, const char *object, struct 
 	if (json_put(j, "object", json_string(object), err) < 0)
 		return -1;
 	return json_push(b->verdicts, json_incref(j), err);
+}
+
+void verdict_settle(struct backup *b)
+{
+	const char *whole = kind_names[VERDICT_WHOLE];
+	size_t i;
+	json_t *v;
+	bool failed = false;
+	json_array_foreach(b->verdicts, i, v)
+	{
+		struct err ignored = ERR_INIT;
+		enum proof outcome;
+		int64_t when = 0;
+		if (json_object_get(v, "broken") != NULL ||
+		    !proof_parse(json_str_or(v, "outcome", ""), &outcome) ||
+		    clock_parse_rfc3339(json_str_or(v, "finished", ""), &when, &ignored) < 0)
+			continue;
+		bool stands = outcome == PROOF_FAILED && !failures_answered(b->verdicts, v, whole);
+		b->damaged = b->damaged || stands;
+		if (!is_whole(v) || (outcome == PROOF_FAILED && !stands) || (failed && !stands))
+			continue;
+		failed = stands;
+		b->verified = outcome;
+		b->verified_ms = when;
+	}
 }

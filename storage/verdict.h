@@ -5,7 +5,7 @@
  *  1. fill a struct verdict, verdict_keep(store, backup, &v, err)
  *     writes `<stack>-<id>.verify-<time>.json` and removes older ones that say nothing more
  *  2. verdict_load(store, stack, name, backup, err)      the catalog's part: one after the other,
- * in the order of time, into the backup
+ *     by name, into the backup; then verdict_settle(backup)
  */
 #ifndef LIFEBOAT_STORAGE_VERDICT_H
 #define LIFEBOAT_STORAGE_VERDICT_H
@@ -39,6 +39,9 @@ int verdict_json(const struct store *s, const struct backup *b, const struct ver
 /* Of older ones the newest, the newest of a whole verify and the newest that found damage stay. */
 int verdict_keep(struct store *s, const struct backup *b, const struct verdict *v, struct err *err)
     MUST_USE;
+
+/* What all that were loaded say together: failures.h. */
+void verdict_settle(struct backup *b);
 
 /* One that can't be read says nothing, but is listed with the reason. */
 int verdict_load(struct store *s, const char *stack, const char *object, struct backup *b,

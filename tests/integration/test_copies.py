@@ -288,6 +288,79 @@ class Copies(StackCase):
         self.stack.lifeboat("prune", expect=0)
         self.assertEqual(self.ids("near") + self.ids("local"), [second, second])
 
+    # ---- what a store did not hear of
+
+    def away(self, label):
+        self.place(label).rename(self.home / (label + "-away"))
+        self.break_store(label)
+
+    def back(self, label):
+        self.mend_store(label)
+        (self.home / (label + "-away")).rename(self.place(label))
+
+    def keep_one(self):
+        text = "[store far]\nurl = file://%s\nkeep = last 1\n" % self.place("far")
+        self.configure("near", text, local="keep = last 1\n")
+
+    def pinned(self, label):
+        return [b["id"] for b in self.stack.lifeboat("list", "--store", label, "--json", expect=0).json["backups"]
+                if b["pinned"]]
+
+    def test_pin__store_that_was_away__is_kept_there_and_told_by_copy(self):
+        first, second = self.backup()["id"], self.backup()["id"]
+        self.keep_one()
+        self.away("far")
+        self.assert_failed(self.stack.lifeboat("pin", first), 1, "store 'far'", "`lifeboat copy` brings it there")
+        self.back("far")
+        self.assertEqual(self.pinned("far"), [])
+        # Before anybody told it: prune asks the others.
+        said = self.stack.lifeboat("prune", expect=0).out
+        self.assertRegex(said, "keep +%s +pinned in store 'local'" % first)
+        self.assertEqual(self.ids("far"), [first, second])
+        told = [(c["store"], c["id"], c["outcome"], c["change"]) for c in self.copy()]
+        self.assertEqual(told, [("far", first, "decision", "pinned")])
+        self.assertEqual(self.pinned("far"), [first])
+        self.assertEqual(self.copy(), [])
+        # Now it knows by itself.
+        for label in ("local", "near"):
+            self.away(label)
+        self.stack.lifeboat("prune", expect=1)
+        self.assertEqual(self.ids("far"), [first, second])
+        for label in ("local", "near"):
+            self.back(label)
+        # Lifted while it is away: it is lifted there as well, once it hears of it, and not before.
+        self.away("far")
+        self.stack.lifeboat("pin", first, "--off", expect=1)
+        self.back("far")
+        self.assertIn("backup %s is now not pinned in store 'far'" % first, self.stack.lifeboat("copy", expect=0).out)
+        self.assertEqual([self.pinned(s) for s in ("local", "near", "far")], [[], [], []])
+        self.stack.lifeboat("prune", expect=0)
+        self.assertEqual(self.ids("far"), [second])
+
+    def test_pin__in_one_store_alone__stays_there(self):
+        first = self.backup()["id"]
+        self.stack.lifeboat("pin", first, "--store", "far", expect=0)
+        self.assertEqual(self.copy(), [])
+        self.assertEqual([self.pinned(s) for s in ("local", "near", "far")], [[], [], [first]])
+        self.stack.lifeboat("pin", first, expect=0)
+        self.stack.lifeboat("pin", first, "--store", "near", "--off", expect=0)
+        self.assertEqual(self.copy(), [])
+        self.assertEqual([self.pinned(s) for s in ("local", "near", "far")], [[first], [], [first]])
+        # What the first store did not hear of comes from another.
+        self.away("local")
+        self.stack.lifeboat("pin", first, "--off", "--store", "far", expect=0)
+        self.back("local")
+        self.assertEqual([self.pinned(s) for s in ("local", "near", "far")], [[first], [], []])
+
+    def test_copy__drill_that_a_store_did_not_hear_of__comes_both_ways(self):
+        self.backup()
+        self.away("local")
+        self.stack.lifeboat("drill", "--store", "far", expect=2)
+        self.back("local")
+        told = sorted((c["store"], c["outcome"], c["bytes"]) for c in self.copy())
+        self.assertEqual(told, [("local", "evidence", 1)])
+        self.assert_same("far", "near", "local")
+
     # ---- where they stand
 
     def warning(self, *stores, local=""):

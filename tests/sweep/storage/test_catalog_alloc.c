@@ -99,18 +99,21 @@ static void put_backup(struct store *s, const char *id, const char *outcome)
 static void put_verdicts(struct store *s, const char *id)
 {
 	struct err err = ERR_INIT;
-	struct backup b = {.evidence = NULL};
 	struct verdict v = {.stack = "hdms",
 			    .kind = VERDICT_SAMPLE,
 			    .outcome = PROOF_FAILED,
 			    .started_ms = INT64_C(1796097600000),
 			    .error = "damaged"};
-	snprintf(b.id, sizeof b.id, "%s", id);
-	assert_int_equal(verdict_keep(s, &b, &v, &err), 0);
-	v.kind = VERDICT_WHOLE;
-	v.outcome = PROOF_PASSED;
-	v.started_ms += 60000;
-	assert_int_equal(verdict_keep(s, &b, &v, &err), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CLEANUP(catalog_done) struct catalog c = {0};
+		const struct backup *b;
+		assert_int_equal(catalog_load(s, "hdms", &c, &err), 0);
+		assert_int_equal(catalog_find(&c, id, &b, &err), 0);
+		assert_int_equal(verdict_keep(s, b, &v, &err), 0);
+		v.kind = VERDICT_WHOLE;
+		v.outcome = PROOF_PASSED;
+		v.started_ms += 60000;
+	}
 }
 
 static int open_store(struct store **ret, struct err *err)

@@ -454,6 +454,43 @@ static void proof__the_newest_verdict__stands(void **state)
 	}
 }
 
+/* Whatever the clocks of the hosts say: a drill takes back what it knew of. */
+static void proof__failure_that_no_pass_has_answered__stands(void **state)
+{
+	struct room *r = *state;
+	static const char name1[] = "hdms-" ID3 ".drill-20261201T040000Z.json",
+			  name2[] = "hdms-" ID3 ".drill-20261202T040000Z.json";
+	static const struct {
+		const char *outcomes[2], *answers;
+		enum proof proof;
+	} cases[] = {
+	    /* At the same time on two hosts. */
+	    {{"failed", "passed"}, NULL, PROOF_FAILED},
+	    {{"failed", "passed"}, name1, PROOF_PASSED},
+	    /* By a host whose clock is a day behind. */
+	    {{"passed", "failed"}, name2, PROOF_PASSED},
+	    {{"passed", "failed"}, NULL, PROOF_FAILED},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		put_backup(r, "hdms", ID3);
+		for (unsigned k = 0; k < 2; k++) {
+			json_t *answers = json_array();
+			if (cases[i].answers != NULL && strcmp(cases[i].outcomes[k], "passed") == 0)
+				json_array_append_new(answers, json_string(cases[i].answers));
+			put_json(r, k == 0 ? name1 : name2,
+				 json_pack("{ss si ss ss ss ss ss so}", "format",
+					   "lifeboat-evidence", "format_version", 1, "id", ID3,
+					   "stack", "hdms", "outcome", cases[i].outcomes[k],
+					   "started", "2026-12-01T04:00:00Z", "finished",
+					   "2026-12-01T04:00:00Z", "answers", answers));
+		}
+		struct catalog c = load(r);
+		assert_int_equal(c.items[0].proof, cases[i].proof);
+		assert_int_equal(catalog_remove(r->store, "hdms", &c.items[0], &r->err), 0);
+		catalog_done(&c);
+	}
+}
+
 static void proof__evidence_that_lies__is_no_pass(void **state)
 {
 	struct room *r = *state;
@@ -642,6 +679,7 @@ int main(void)
 	    T(load__a_huge_sidecar__is_broken),
 	    T(load__sidecar_cut_at_every_length__is_broken),
 	    T(proof__the_newest_verdict__stands),
+	    T(proof__failure_that_no_pass_has_answered__stands),
 	    T(proof__evidence_that_lies__is_no_pass),
 	    T(proof_name__each__is_a_word),
 	    T(find__ids_prefixes_and_words__choose_one),

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "storage/copy.h"
+#include "storage/decisions.h"
 #include "storage/sidecar.h"
 #include "tests/support/memory_store.h"
 
@@ -332,6 +333,134 @@ static void copy_evidence__of_all__brings_what_is_missing(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* Two drills that began in the same second, in two stores. */
+static void copy_evidence__of_one_name_and_another_drill__loses_none(void **state)
+{
+	struct room *r = *state;
+	static const char failed[] =
+	    "{\"started\":\"2026-11-23T04:00:00Z\",\"outcome\":\"failed\"}",
+			  passed[] =
+			      "{\"started\":\"2026-11-23T04:00:00Z\",\"outcome\":\"passed it\"}",
+			  next[] = "hdms-" ID1 ".drill-20261123T040001Z.json";
+	copied(r);
+	memory_store_set(r->a, DRILL1, failed, strlen(failed));
+	memory_store_set(r->b, DRILL1, passed, strlen(passed));
+	for (unsigned round = 0; round < 3; round++) {
+		size_t there = 9, back = 9, len;
+		assert_int_equal(copy_evidence(r->from, "hdms", NULL, r->to, &there, &r->err), 0);
+		assert_int_equal(copy_evidence(r->to, "hdms", NULL, r->from, &back, &r->err), 0);
+		assert_int_equal(there, round == 0);
+		assert_int_equal(back, round == 0);
+		assert_memory_equal(memory_store_bytes(r->b, DRILL1, &len), passed, strlen(passed));
+		assert_memory_equal(memory_store_bytes(r->b, next, &len), failed, strlen(failed));
+		assert_memory_equal(memory_store_bytes(r->a, next, &len), passed, strlen(passed));
+	}
+}
+
+/* ---- copy_decisions ---- */
+
+static void set_pinned(struct memory_store *m, struct store *s, const char *id)
+{
+	struct err err = ERR_INIT;
+	json_t *j = NULL;
+	struct sidecar side;
+	char *text = NULL;
+	assert_int_equal(sidecar_load(s, SIDECAR1, &j, &side, &err), 0);
+	assert_int_equal(decisions_pin(j, id, false, &err), 0);
+	assert_int_equal(json_text(j, true, &text, &err), 0);
+	memory_store_set(m, SIDECAR1, text, strlen(text));
+	free(text);
+	json_decref(j);
+}
+
+static bool is_pinned(struct store *s)
+{
+	CLEANUP(json_freep) json_t *j = NULL;
+	struct err err = ERR_INIT;
+	struct sidecar side;
+	assert_int_equal(sidecar_load(s, SIDECAR1, &j, &side, &err), 0);
+	return side.pinned;
+}
+
+struct hearing {
+	unsigned times;
+	char last[64];
+};
+
+static void hear(void *ctx, const char *id, const char *change)
+{
+	struct hearing *h = ctx;
+	h->times++;
+	snprintf(h->last, sizeof h->last, "%s %s", id, change);
+}
+
+static int bring(struct room *r, struct hearing *h)
+{
+	CLEANUP(catalog_done) struct catalog held = {0};
+	const struct copy_told told = {.decided = hear, .ctx = h};
+	load(r);
+	err_clear(&r->err);
+	assert_int_equal(catalog_load(r->to, "hdms", &held, &r->err), 0);
+	return copy_decisions(&r->catalog, r->to, &held, "hdms", NULL, &told, &r->err);
+}
+
+static void copy_decisions__pin_of_a_later_day__is_brought(void **state)
+{
+	struct room *r = *state;
+	struct hearing h = {0};
+	struct store_lock *lock = NULL;
+	copied(r);
+	assert_int_equal(bring(r, &h), 0);
+	assert_int_equal(h.times, 0);
+	set_pinned(r->a, r->from, "1");
+	/* Under the lock of the store: no prune is at work there. */
+	assert_int_equal(store_lock(r->to, "hdms", &lock, &r->err), 0);
+	assert_int_equal(bring(r, &h), -1);
+	assert_int_equal(r->err.code, ERR_LOCKED);
+	assert_non_null(strstr(r->err.msg, "decisions about backup '" ID1 "': "));
+	assert_false(is_pinned(r->to));
+	store_unlock(lock);
+	assert_int_equal(bring(r, &h), 0);
+	assert_int_equal(h.times, 1);
+	assert_string_equal(h.last, ID1 " pinned");
+	assert_true(is_pinned(r->to));
+	assert_int_equal(bring(r, &h), 0);
+	assert_int_equal(h.times, 1);
+}
+
+static void copy_decisions__of_another_archive__are_not_its(void **state)
+{
+	struct room *r = *state;
+	struct hearing h = {0};
+	static const char sha[] =
+	    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	char *text = sidecar_text(ID1, sha, ARCHIVE_BYTES);
+	copied(r);
+	memory_store_set(r->b, SIDECAR1, text, strlen(text));
+	free(text);
+	set_pinned(r->a, r->from, "1");
+	assert_int_equal(bring(r, &h), 0);
+	assert_int_equal(h.times, 0);
+	assert_false(is_pinned(r->to));
+}
+
+static struct room *pinning;
+static void pin_the_source(void)
+{
+	set_pinned(pinning->a, pinning->from, "1");
+}
+
+/* `pin` found no sidecar in `to`, since the copy was on its way. */
+static void copy_backup__pinned_meanwhile__is_pinned_there(void **state)
+{
+	struct room *r = *state;
+	pinning = r;
+	memory_store_at_write(r->b, 2, pin_the_source);
+	copied(r);
+	assert_true(is_pinned(r->to));
+	same(r, SIDECAR1);
+}
+
 /* ---- copy_plan ---- */
 
 static struct backup item(const char *id, const char *day)
@@ -426,7 +555,11 @@ int main(void)
 	    ROOM(copy_backup__nth_read_fails__nothing_is_committed),
 	    ROOM(copy_backup__somebody_else_was_faster__is_fine),
 	    ROOM(copy_backup__progress__counts_every_byte),
+	    ROOM(copy_backup__pinned_meanwhile__is_pinned_there),
 	    ROOM(copy_evidence__of_all__brings_what_is_missing),
+	    ROOM(copy_evidence__of_one_name_and_another_drill__loses_none),
+	    ROOM(copy_decisions__pin_of_a_later_day__is_brought),
+	    ROOM(copy_decisions__of_another_archive__are_not_its),
 	    cmocka_unit_test(copy_plan__no_rules__all_that_are_missing),
 	    cmocka_unit_test(copy_plan__rules__bring_nothing_that_prune_would_delete),
 	    cmocka_unit_test(copy_plan__proven_and_pinned__come_too),

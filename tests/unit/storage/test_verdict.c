@@ -115,6 +115,35 @@ static void verdict__of_a_sample__only_ever_finds_damage(void **state)
 	close_fixture(&f);
 }
 
+/* A verify on another host that began before the damage was found says nothing against it. */
+static void verdict__of_a_verify_at_the_same_time__takes_no_damage_back(void **state)
+{
+	(void)state;
+	struct fixture f, other;
+	struct err err = ERR_INIT;
+	const struct verdict passed = {.stack = "hdms",
+				       .kind = VERDICT_WHOLE,
+				       .outcome = PROOF_PASSED,
+				       .started_ms = BEGAN + 60 * SECOND};
+	open_fixture(&f);
+	other = f;
+	other.catalog = (struct catalog){0};
+	const struct backup *before = load(&other);
+	const struct backup *b = keep(&f, 0, VERDICT_WHOLE, PROOF_FAILED);
+	assert_true(b->damaged);
+	must_be_ok(verdict_keep(f.store, before, &passed, &err), err);
+	b = load(&f);
+	assert_int_equal(json_array_size(b->verdicts), 2);
+	assert_true(b->damaged);
+	assert_int_equal(b->verified, PROOF_FAILED);
+	/* One that knows does, even by a clock that is behind. */
+	b = keep(&f, -100, VERDICT_WHOLE, PROOF_PASSED);
+	assert_false(b->damaged);
+	assert_int_equal(b->verified, PROOF_PASSED);
+	catalog_done(&other.catalog);
+	close_fixture(&f);
+}
+
 static void verdicts__that_say_nothing_more__are_removed(void **state)
 {
 	(void)state;
@@ -171,7 +200,8 @@ static void verdict__as_written__has_what_is_promised(void **state)
 	    "\",\"stack\":\"hdms\",\"store\":\"memory\",\"kind\":\"sample\",\"outcome\":\"failed\","
 	    "\"started\":\"2026-11-23T02:13:20Z\",\"finished\":\"2026-11-23T02:13:21Z\","
 	    "\"duration_ms\":1500,\"checked_bytes\":3,\"archive_bytes\":5,\"lifeboat_version\":"
-	    "\"" LIFEBOAT_VERSION "\",\"share_ppm\":50000,\"seed\":7,\"error\":\"it is damaged\"}");
+	    "\"" LIFEBOAT_VERSION
+	    "\",\"answers\":[],\"share_ppm\":50000,\"seed\":7,\"error\":\"it is damaged\"}");
 	free(text);
 	json_decref(j);
 	close_fixture(&f);
@@ -287,6 +317,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(verdict__of_a_whole_verify__is_what_is_known_of_the_archive),
 	    cmocka_unit_test(verdict__of_a_sample__only_ever_finds_damage),
+	    cmocka_unit_test(verdict__of_a_verify_at_the_same_time__takes_no_damage_back),
 	    cmocka_unit_test(verdicts__that_say_nothing_more__are_removed),
 	    cmocka_unit_test(verdicts__of_one_second__are_both_kept),
 	    cmocka_unit_test(verdict__as_written__has_what_is_promised),
