@@ -95,7 +95,8 @@ static void sample_time(struct writing *w, const char *name, const char *const *
 
 /* ---- one object, one sample for each of its fields ---- */
 
-enum field_kind { FIELD_NUMBER, FIELD_MS, FIELD_TIME, FIELD_BOOL };
+/* A time taken of 0 ms is one that nobody took: a drill that never got so far. */
+enum field_kind { FIELD_NUMBER, FIELD_MS, FIELD_MS_TAKEN, FIELD_TIME, FIELD_BOOL };
 
 struct field {
 	const char *name, *key;
@@ -114,6 +115,10 @@ static void sample_field(struct writing *w, const struct field *f, const char *c
 		break;
 	case FIELD_MS:
 		if (json_is_integer(value))
+			sample_ms(w, f->name, pairs, json_integer_value(value));
+		break;
+	case FIELD_MS_TAKEN:
+		if (json_u64_or(obj, f->key, 0) > 0)
 			sample_ms(w, f->name, pairs, json_integer_value(value));
 		break;
 	case FIELD_TIME:
@@ -171,10 +176,10 @@ static const struct field proven_fields[] = {
 
 static const struct field drill_fields[] = {
     {"drill_last_timestamp_seconds", "started", FIELD_TIME, "When the newest drill began."},
-    {"drill_restore_seconds", "restore_ms", FIELD_MS,
+    {"drill_restore_seconds", "restore_ms", FIELD_MS_TAKEN,
      "RTO: how long the newest drill took to restore, up to answering servers."},
-    {"drill_proof_seconds", "prove_ms", FIELD_MS, "How long the newest drill's proof took."},
-    {"drill_data_age_seconds", "data_age_ms", FIELD_MS,
+    {"drill_proof_seconds", "prove_ms", FIELD_MS_TAKEN, "How long the newest drill's proof took."},
+    {"drill_data_age_seconds", "data_age_ms", FIELD_MS_TAKEN,
      "How old the data was when the newest drill began."},
     {"drill_comparisons", "compared", FIELD_NUMBER, "Comparisons of the newest drill."},
     {"drill_differences", "failed", FIELD_NUMBER, "Comparisons of the newest drill that differ."},
@@ -207,7 +212,7 @@ static void put_ratio(struct writing *w, const json_t *newest)
 /* ---- stores ---- */
 
 struct store_sums {
-	uint64_t backups, bytes, broken, proven;
+	uint64_t backups, bytes, broken, damaged, proven;
 	const json_t *newest; /* that is not broken */
 };
 
@@ -221,6 +226,7 @@ static struct store_sums sums_of(const json_t *store)
 		bool broken = json_is_string(json_object_get(b, "broken"));
 		r.backups++;
 		r.broken += broken;
+		r.damaged += json_is_true(json_object_get(b, "damaged"));
 		r.bytes += json_u64_or(b, "bytes", 0);
 		r.proven += !broken && strcmp(json_str_or(b, "proof", ""), "passed") == 0;
 		if (r.newest == NULL && !broken && !json_is_true(json_object_get(b, "partial")))
@@ -250,6 +256,8 @@ static void put_store(struct writing *w, size_t metric, const json_t *store)
 	if (metric == 5 && json_is_integer(json_object_get(store, "free_bytes")))
 		sample_u64(w, "store_free_bytes", pairs, json_u64_or(store, "free_bytes", 0));
 	if (metric == 6)
+		sample_u64(w, "store_damaged_backups", pairs, sums.damaged);
+	if (metric == 7)
 		sample_time(w, "store_newest_backup_timestamp_seconds", pairs, sums.newest,
 			    "taken");
 }
@@ -263,6 +271,8 @@ static void put_stores(struct writing *w, const json_t *stores)
 	    {"store_proven_backups", "Backups in the store that passed their drill."},
 	    {"store_size_bytes", "Archives in the store, together."},
 	    {"store_free_bytes", "Room left in the store, where it says so."},
+	    {"store_damaged_backups",
+	     "Backups in the store of which a verify found bytes changed."},
 	    {"store_newest_backup_timestamp_seconds",
 	     "When the newest whole backup in the store was taken."}};
 	for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {

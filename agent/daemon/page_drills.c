@@ -76,8 +76,12 @@ static void put_terms(struct html *h, const json_t *e)
 	html_text(h, json_str_or(e, "id", "?"));
 	html_raw(h, "</span></dd></div>");
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		uint64_t ms = json_u64_or(e, times[i].key, 0);
+		/* It never got so far. */
+		if (ms == 0)
+			continue;
 		page_term(h, times[i].term);
-		html_duration(h, (int64_t)json_u64_or(e, times[i].key, 0));
+		html_duration(h, (int64_t)ms);
 		html_raw(h, "</dd></div>");
 	}
 	page_term(h, "Comparisons");

@@ -55,6 +55,13 @@ class Metrics(unittest.TestCase):
         self.assertEqual(len(samples), len([l for l in text.splitlines() if not l.startswith("#")]), "a sample comes twice")
         self.assertEqual(self.file.stat().st_mode & 0o777, 0o644)
 
+    def test_drill__that_never_restored__has_no_rto(self):
+        agent = Agent(self.place / "early", start=False)
+        agent.history.drill(agent.history.backup(agent.history.now), agent.history.now, "failed", restore_ms=0)
+        text = agent.lifeboat("status", "--metrics", "/dev/stdout").stdout.decode()
+        self.assertIn('lifeboat_drill_outcome{stack="hdms",outcome="failed"} 1\n', text)
+        self.assertNotIn("\nlifeboat_drill_restore_seconds{", text)
+
     def test_file__that_can_not_be_written__is_an_error_that_names_it(self):
         done = self.agent.lifeboat("status", "--metrics", str(self.place / "nowhere" / "x.prom"))
         self.assertEqual(done.returncode, 1)
