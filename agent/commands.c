@@ -230,15 +230,16 @@ const struct cli_command cli_commands[] = {
      .no_config = true,
      .summary = "writes agent.conf for the stack that it finds",
      .description =
-	 "Looks for a Compose project: compose.yaml in the working directory, and the containers "
-	 "that Docker has of it. Where there is none: PostgreSQL, Redis and PgBouncer of this "
-	 "machine, on their usual ports and sockets. Names of users and passwords come from .env "
-	 "files in the working directory and the folders in it; agent.conf gets ${NAME}, never a "
-	 "value.\n\n"
+	 "Looks for the containers, running or not, that Docker has of the Compose project of the "
+	 "working directory, or of the only project with servers in it. Where there is none: "
+	 "PostgreSQL, Redis and PgBouncer of this machine, on their usual ports and sockets. "
+	 "Passwords that the containers have are looked up in the .env files of the project's "
+	 "folder and the folders in it; agent.conf gets ${NAME}, never a value.\n\n"
 	 "Says what it found and what is left to fill in. A file that is there is never "
 	 "overwritten. Nothing is changed but that one new file.",
      .options = init_options,
      .examples = "lifeboat init\tin the folder of compose.yaml\n"
+		 "lifeboat init --project shop\tof a Compose project anywhere on this machine\n"
 		 "lifeboat init --output new.conf\tto compare with agent.conf"},
     {.name = "check",
      .run = cmd_check,

@@ -1,21 +1,41 @@
 #include "agent/init.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/secret.h"
+
+void init_login_done(struct init_login *l)
+{
+	for (size_t w = 0; w < INIT_WORDS; w++) {
+		secret_wipe(l->values[w]);
+		free(l->called[w]);
+		free(l->names[w]);
+	}
+	*l = (struct init_login){0};
+}
 
 void init_done(struct init *i)
 {
 	free(i->folder);
 	free(i->project);
+	free(i->no_docker);
 	for (size_t n = 0; n < INIT_KINDS; n++) {
 		free(i->parts[n].service);
 		free(i->parts[n].url);
+		init_login_done(&i->parts[n].login);
 	}
+	init_login_done(&i->app);
 	strlist_done(&i->volumes);
 	strlist_done(&i->env_files);
 	strlist_done(&i->found);
 	strlist_done(&i->left);
 	*i = (struct init){0};
+}
+
+bool init_has(const struct init *i, enum init_kind kind)
+{
+	return i->parts[kind].service != NULL || i->parts[kind].url != NULL;
 }
 
 const char *init_kind_name(enum init_kind kind)
@@ -45,29 +65,13 @@ enum init_kind init_kind_of(const char *image)
 	return INIT_KINDS;
 }
 
-int init_service(struct init *i, const char *service, const char *image, bool has_volume,
-		 struct err *err)
+bool init_is_name(const char *text, bool dots)
 {
-	enum init_kind kind = init_kind_of(image);
-	char *copy;
-	if (kind == INIT_KINDS)
-		return 0;
-	struct init_part *part = &i->parts[kind];
-	if (part->service != NULL && strcmp(part->service, service) == 0)
-		return 0;
-	if (part->service != NULL && (part->has_volume || !has_volume))
-		return strlist_pushf(&i->left, err,
-				     "service '%s' (%s) is a second %s and is not in agent.conf",
-				     service, image, init_kind_name(kind));
-	if (part->service != NULL &&
-	    strlist_pushf(&i->left, err, "service '%s' is a second %s and is not in agent.conf",
-			  part->service, init_kind_name(kind)) < 0)
-		return -1;
-	if (str_dup(service, &copy, err) < 0)
-		return -1;
-	free(part->service);
-	part->service = copy;
-	part->has_volume = has_volume;
-	return strlist_pushf(&i->found, err, "%s: service '%s' (%s)", init_kind_name(kind), service,
-			     image);
+	if (text[0] == '\0' || text[0] == '-')
+		return false;
+	for (; *text != '\0'; text++)
+		if (!isalnum((unsigned char)*text) && *text != '_' && *text != '-' &&
+		    !(dots && *text == '.'))
+			return false;
+	return true;
 }

@@ -1,65 +1,81 @@
 /*
  * What `lifeboat init` finds, and the agent.conf that it makes of it.
  *
- *  1. init_compose    services of a compose.yaml, by their images
- *     init_docker     the same from the containers of a Compose project, which know better
- *     init_local      where there is neither: servers of this machine on their usual ports
- *  2. init_env        which .env files have user names and passwords, and under which names
+ *  1. init_docker     the project of this folder, told by the labels that Compose gives containers,
+ *                     so that files of whatever form, number and place have been understood by
+ *                     Compose itself; init_container what one of them runs
+ *     init_local      where there is none: servers of this machine on their usual ports
+ *  2. init_env        which variables of .env files have the users and passwords
  *  3. init_text       the text
  *
- * Values of .env files are never kept: agent.conf gets the names alone.
+ * Passwords that containers have are compared with the values of .env files; agent.conf and
+ * messages get the names of variables alone.
  */
 #ifndef LIFEBOAT_AGENT_INIT_H
 #define LIFEBOAT_AGENT_INIT_H
 
 #include "base/buf.h"
+#include "base/json.h"
 
 enum init_kind { INIT_POSTGRES, INIT_REDIS, INIT_PGBOUNCER, INIT_KINDS };
+enum init_word { INIT_USER, INIT_PASSWORD, INIT_DATABASE, INIT_WORDS };
+
+struct init_login {
+	char *values[INIT_WORDS]; /* as a container has them; secrets; NULL: not known */
+	char *called[INIT_WORDS]; /* the variable of the container; NULL: none */
+	char *names[INIT_WORDS];  /* the variable in env_files; NULL: none was found */
+};
 
 struct init_part {
-	char *service; /* docker: of the Compose project; NULL: none was found */
-	char *url;     /* local: host and port, "127.0.0.1:5432"; NULL: none was found */
-	bool has_volume;
-	bool wants_password; /* Redis: known to ask for one */
+	char *service;       /* docker: of the Compose project; NULL: none was found */
+	char *url;           /* local: host and port, "127.0.0.1:5432"; NULL: none was found */
+	int rank;            /* of several services of a kind the highest is taken */
+	bool wants_password; /* known to ask for one */
+	bool no_password;    /* known not to */
+	struct init_login login;
 };
 
 struct init {
-	char *folder;  /* that was looked through, absolute */
-	char *project; /* of Compose; NULL: none */
+	char *folder;    /* absolute; .env files are looked for in it */
+	char *project;   /* of Compose; NULL: none */
+	char *no_docker; /* why there is no Docker; NULL: there is */
 	struct init_part parts[INIT_KINDS];
+	struct init_login app;    /* docker: how another service goes to its database */
 	struct strlist volumes;   /* docker: named volumes of other services */
 	struct strlist env_files; /* relative to folder */
-	/* names in them; NULL: not there */
-	const char *user, *password, *app_user, *app_password, *app_database, *redis_password;
-	struct strlist found; /* sentences for people */
-	struct strlist left;  /* what is to be filled in or looked at */
+	struct strlist found;     /* sentences for people */
+	struct strlist left;      /* what is to be filled in or looked at */
 };
 
 void init_done(struct init *i);
+void init_login_done(struct init_login *l);
+bool init_has(const struct init *i, enum init_kind kind);
 
 /* "postgres"; never NULL. */
 const char *init_kind_name(enum init_kind kind);
-/* By the name of an image (or of a variable with a default in compose.yaml); INIT_KINDS: neither.
- */
+/* By the name of an image; INIT_KINDS: none of them. */
 enum init_kind init_kind_of(const char *image);
-/* Notes a service; of two of a kind the one with a volume stays, else the first. */
-int init_service(struct init *i, const char *service, const char *image, bool has_volume,
-		 struct err *err) MUST_USE;
+/* Is it a name of letters, digits, '_', '-' and (`dots`) '.', as Compose has them? What others have
+ * put on containers is not taken into agent.conf unseen. */
+bool init_is_name(const char *text, bool dots);
 
-/* Of the folder's compose.yaml, where there is one; sets project. A reader of lines: of YAML it
- * knows what Compose files are written in, one `key: value` or `- item` to a line. */
-int init_compose(struct init *i, struct err *err) MUST_USE;
-/* The same from text: at most what is said above. */
-int init_compose_text(struct init *i, const char *text, struct err *err) MUST_USE;
-
-/* `project` NULL: the one of the folder, else the only one there is. No Docker is no error; no such
- * project is ERR_ABSENT. `host` as docker_open takes it. */
+/* The project called `project`; NULL: that of the folder, else that of the container that this is,
+ * else the only one that has servers. Changes folder to the project's own where that can be seen.
+ * ERR_ABSENT: there is no such project, or the folder's has no containers. No Docker is no error
+ * unless a project was asked for or the folder has a Compose file. `host` as docker_open takes it.
+ */
 int init_docker(struct init *i, const char *host, const char *project, struct err *err) MUST_USE;
+/* Notes one container: `listed` of GET /containers/json, `inspected` of GET /containers/ID/json. */
+int init_container(struct init *i, const json_t *listed, const json_t *inspected, struct err *err)
+    MUST_USE;
+const char *init_label(const json_t *listed,
+		       const char *name); /* "project"; "" where it has none */
 
 /* Asks 127.0.0.1 and the usual sockets; no password is tried. */
 int init_local(struct init *i, struct err *err) MUST_USE;
 
-/* The folder's .env and those of its own folders. */
+/* Files called .env, NAME.env and .env.NAME of the folder and of its own folders: where the value
+ * is known, which variable has it; else by the usual names in those called .env. */
 int init_env(struct init *i, struct err *err) MUST_USE;
 
 /* `absolute`: agent.conf will not stand in the folder. */

@@ -123,6 +123,17 @@ class Drill(ComposeCase):
         self.assertIn(self.id, listed)
         self.assertRegex(self.stack.lifeboat("list", expect=0).out, r"(?m)^%s .* proven" % backup["id"])
 
+    def test_init__what_it_writes__works_as_it_is(self):
+        done = self.stack.lifeboat("init", "--output", "made.conf", expect=0)
+        self.assertIn("found    Compose project '%s' of '%s': 3 containers" % (self.stack.project, self.stack.folder), done.out)
+        store = {"LIFEBOAT_STORE_LOCAL_URL": "file://%s/made" % self.stack.parent}
+        checked = self.stack.lifeboat("-c", "made.conf", "check", env=store, expect=0).out
+        for name in ("postgres", "redis", "pgbouncer"):
+            self.assertRegex(checked, "(?m)^ok +%s: " % name)
+        self.stack.lifeboat("-c", "made.conf", "backup", "--only", "redis,pgbouncer", env=store, expect=0)
+        # The second of the same folder is another file, or none.
+        self.assertIn("not overwritten", self.stack.lifeboat("init", expect=1).err)
+
     def test_show__names_servers_volumes_and_tables(self):
         said = self.stack.lifeboat("show", self.id, expect=0).out
         for text in ("volume '%s'" % self.stack.volume("postgres_data"), "volume '%s'" % self.stack.volume("redis_data"),

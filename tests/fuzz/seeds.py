@@ -194,6 +194,20 @@ CALTER TABLE ONLY public."m 1" ADD CONSTRAINT c PRIMARY KEY (a);
 """}
 
 
+def init():
+    """What Docker says of the containers of a small project."""
+    def one(service, image, env=(), cmd=None, volume="v"):
+        return {"listed": {"Image": image, "Labels": {"com.docker.compose.service": service},
+                           "Mounts": [{"Type": "volume", "Name": "desk_" + volume}]},
+                "inspected": {"Config": {"Env": list(env), "Cmd": cmd, "Entrypoint": ["x"]}}}
+    return {"one": json.dumps(one("db", "desk-db", ["PG_MAJOR=17", "POSTGRES_PASSWORD=Z9z9Z9z9"])).encode(),
+            "all": json.dumps([
+                one("db", "postgres:17", ["POSTGRES_USER=chief o'x", "POSTGRES_PASSWORD=Z9z9Z9z9"]),
+                one("cache", "redis", ["PW=x"], ["sh", "-c", 'redis-server --requirepass "${PW}"']),
+                one("pooler", "pgbouncer"), one("web", "web", ["DB_USER=desk", "DB_PASSWORD=x", "DB_NAME=d"], volume="a.b"),
+                one("other", "sha256:00", ["POSTGRES_HOST_AUTH_METHOD=trust"])]).encode()}
+
+
 def env_file():
     """Every form that Compose knows."""
     return {"forms": b"# c\r\nexport A=1\r\nB = 'it\\'s $A' # c\nC=\"x\\n${A:-d}$$\"\nD: y#z\nHOST_SECRET\n"
@@ -253,4 +267,4 @@ MAKERS = {"xml": xml, "s3": s3,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
           "zone": zone, "table": table, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav,
-          "env_file": env_file, "state": state, "alarm": alarm, "notice": notice, "page": page, "web": web}
+          "env_file": env_file, "init": init, "state": state, "alarm": alarm, "notice": notice, "page": page, "web": web}

@@ -46,28 +46,25 @@ class Init(unittest.TestCase):
                               stderr=subprocess.PIPE, text=True, timeout=60,
                               env={**plain, "DOCKER_HOST": "unix:///nonexistent/docker.sock", **env})
 
-    def test_compose_project__gets_the_sections_of_its_own_example(self):
+    def test_compose_file_without_docker__says_what_is_missing(self):
         shutil.copytree(TOP / "examples" / "hdms", self.folder, dirs_exist_ok=True)
         self.conf.unlink()
-        for service, text in (("postgres", "POSTGRES_USER=chief\nPOSTGRES_PASSWORD=hush\n"),
-                              ("redis", "REDIS_PASSWORD=hush\n"),
-                              ("app", "DB_USER=desk\nDB_PASSWORD=hush\nDB_NAME=hdms_db\n")):
-            (self.folder / service / ".env").write_text(text)
-        done = self.lifeboat("init", "--json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        said = json.loads(done.stdout)
-        self.assertEqual((said["file"], said["engine"]), ("agent.conf", "docker"))
-        text = self.conf.read_text()
-        for line in ("engine = docker", "url = postgresql://${POSTGRES_USER}:${POSTGRES_PASSWORD}@postgres:5432/postgres",
-                     "url = redis://:${REDIS_PASSWORD}@redis:6379/0",
-                     "url = postgresql://${DB_USER}:${DB_PASSWORD}@pgbouncer:6432/${DB_NAME}"):
-            self.assertIn("\n%s\n" % line, text)
-        self.assertNotIn("hush", text + done.stdout + done.stderr)
-        self.assertEqual(stat.S_IMODE(self.conf.stat().st_mode) & 0o007, 0)
-        # It is read without a complaint, up to the Docker that is not there.
-        tried = self.lifeboat("check")
-        self.assertEqual(tried.returncode, 69, tried.stdout + tried.stderr)
-        self.assertIn("docker", (tried.stdout + tried.stderr).lower())
+        done = self.lifeboat("init")
+        self.assertEqual(done.returncode, 69, done.stdout + done.stderr)
+        self.assertIn("'%s/compose.yaml': " % self.folder, done.stderr)
+        self.assertIn("docker", done.stderr.lower())
+        self.assertFalse(self.conf.exists())
+
+    def test_folder_that_takes_no_file__is_named(self):
+        done = self.lifeboat("init", "-o", "none/agent.conf", before=["unshare", "--net", "--map-root-user",
+                                                                      sys.executable, "-c", ALONE])
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, "none/agent.conf.*: No such file or directory\nHINT: --output FILE")
+        os.symlink("nowhere", self.conf)
+        done = self.lifeboat("init", before=["unshare", "--net", "--map-root-user", sys.executable, "-c", ALONE])
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("not overwritten", done.stderr)
+        self.assertEqual(os.readlink(self.conf), "nowhere")
 
     def test_file_that_is_there__is_not_overwritten(self):
         self.conf.write_text("mine\n")
@@ -81,12 +78,13 @@ class Init(unittest.TestCase):
         before = ["unshare", "--net", "--map-root-user", sys.executable, "-c", ALONE]
         done = self.lifeboat("init", "-o", self.folder / "new.conf", before=before)
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(stat.S_IMODE((self.folder / "new.conf").stat().st_mode) & 0o027, 0)
         text = (self.folder / "new.conf").read_text()
         self.assertIn("engine = local\n", text)
         self.assertIn("url = postgresql://postgres:${POSTGRES_PASSWORD}@127.0.0.1:5432/postgres\n", text)
         self.assertIn("url = redis://:${REDIS_PASSWORD}@127.0.0.1:6379/0\n", text)
         self.assertNotIn("127.0.0.1:6432", text)
-        self.assertIn("the password of Redis", done.stdout)
+        self.assertIn("the password of redis", done.stdout)
         self.assertNotIn("configuration", self.lifeboat(
             "-c", self.folder / "new.conf", "list", POSTGRES_PASSWORD="x", REDIS_PASSWORD="x").stderr)
 
@@ -96,7 +94,8 @@ class Init(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             return
         self.assertEqual(done.returncode, 1)
-        self.assertIn("found neither a Compose project nor a PostgreSQL, Redis or PgBouncer", done.stderr)
+        self.assertIn("found neither a Compose project nor a PostgreSQL, Redis or PgBouncer on its usual port; Docker: ",
+                      done.stderr)
         self.assertEqual(os.listdir(self.folder), [])
 
 

@@ -4,8 +4,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "agent/init.h"
 #include "base/file.h"
 #include "tests/support/fake_docker.h"
@@ -18,11 +20,38 @@ static void write_file(const char *name, const char *text)
 	temp_dir_write(&dir, name, text, strlen(text));
 }
 
-static void begin(struct init *i)
+static void begin(struct init *i, const char *project)
 {
 	struct err err = ERR_INIT;
 	*i = (struct init){0};
 	assert_int_equal(str_dup(dir.path, &i->folder, &err), 0);
+	if (project != NULL)
+		assert_int_equal(str_dup(project, &i->project, &err), 0);
+}
+
+static const char *argv = "null"; /* the container's command */
+
+/* Mounts as Docker lists them; `env` is "NAME=value", or several with quotes between them. */
+static void note(struct init *i, const char *service, const char *image, const char *mounts,
+		 const char *env)
+{
+	struct err err = ERR_INIT;
+	char text[4096];
+	json_t *listed = NULL, *inspected = NULL;
+	int len = snprintf(text, sizeof text,
+			   "{\"Image\":\"%s\",\"Labels\":{\"com.docker.compose.service\":\"%s\"},"
+			   "\"Mounts\":[%s]}",
+			   image, service, mounts);
+	assert_int_equal(json_parse(text, (size_t)len, &listed, &err), 0);
+	const char *entrypoint = strcmp(service, "agent") == 0 ? "sh\",\"/usr/lib/lifeboat/x" : "x";
+	len = snprintf(text, sizeof text,
+		       "{\"Config\":{\"Env\":[\"%s\"],\"Cmd\":%s,\"Entrypoint\":[\"%s\"]}}", env,
+		       argv, entrypoint);
+	assert_int_equal(json_parse(text, (size_t)len, &inspected, &err), 0);
+	if (init_container(i, listed, inspected, &err) < 0)
+		fail_msg("%s", err.msg);
+	json_decref(listed);
+	json_decref(inspected);
 }
 
 static void has_text(struct init *i, bool absolute, const char *const *lines)
@@ -58,79 +87,168 @@ static void kind_of__image__is_the_server_in_it(void **state)
 		assert_int_equal(init_kind_of(cases[n].image), cases[n].kind);
 }
 
-static const char compose[] = "# a comment\n"
-			      "name: 'hdms'\n"
-			      "services:\n"
-			      "  tool:\n"
-			      "    image: postgres:17\n"
-			      "  db:   # the server\n"
-			      "    image: \"postgres:17\"\n"
-			      "    volumes:\n"
-			      "      - postgres_data:/var/lib/postgresql/data\n"
-			      "      - ./init:/docker-entrypoint-initdb.d:ro\n"
-			      "  redis:\n"
-			      "    image: redis:7\n"
-			      "  web:\n"
-			      "    image: nginx\n"
-			      "    ports:\n"
-			      "      - 80:80\n"
-			      "    volumes:\n"
-			      "      - 'media:/media'\n"
-			      "      - ${PLACE}:/x\n"
-			      "volumes:\n"
-			      "  media:\n"
-			      "  postgres_data:\n";
-
-static void compose__services_and_volumes__become_sections(void **state)
+static void image__in_a_project__is_known_by_what_it_is(void **state)
 {
 	(void)state;
-	struct init i;
-	struct err err = ERR_INIT;
-	begin(&i);
-	assert_int_equal(init_compose_text(&i, compose, &err), 0);
-	assert_string_equal(i.project, "hdms");
-	assert_string_equal(i.parts[INIT_POSTGRES].service, "db");
-	assert_string_equal(i.parts[INIT_REDIS].service, "redis");
-	assert_null(i.parts[INIT_PGBOUNCER].service);
-	assert_int_equal(i.volumes.count, 1);
-	assert_int_equal(i.left.count, 1);
-	assert_string_equal(i.left.items[0],
-			    "service 'tool' is a second postgres and is not in agent.conf");
-	has_text(&i, false,
-		 (const char *const[]){
-		     "name = hdms\nengine = docker\n",
-		     "url = postgresql://postgres:${POSTGRES_PASSWORD}@db:5432/postgres\n"
-		     "service = db\n",
-		     "[redis]\nurl = redis://redis:6379/0\n\n", "[volume media]\n", NULL});
-	init_done(&i);
-}
-
-static void compose__cut_anywhere__is_read_without_harm(void **state)
-{
-	(void)state;
-	for (size_t len = 0; len < sizeof compose; len++) {
+	static const struct {
+		const char *image, *variable;
+		enum init_kind kind;
+	} cases[] = {
+	    /* Compose calls what it builds after the project, here "redis". */
+	    {"redis-web", "A=1", INIT_KINDS},
+	    {"redis-db", "PG_MAJOR=17", INIT_POSTGRES},
+	    {"redis_cache", "REDIS_VERSION=7", INIT_REDIS},
+	    {"registry:5000/redis-postgres:1", "A=1", INIT_POSTGRES},
+	    {"sha256:0123", "A=1", INIT_PGBOUNCER}, /* by the service's name */
+	};
+	for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
 		struct init i;
-		struct err err = ERR_INIT;
-		char *text;
-		begin(&i);
-		assert_int_equal(str_dupn(compose, len, &text, &err), 0);
-		assert_int_equal(init_compose_text(&i, text, &err), 0);
-		free(text);
+		begin(&i, "redis");
+		note(&i, cases[n].kind == INIT_PGBOUNCER ? "pgbouncer" : "svc", cases[n].image, "",
+		     cases[n].variable);
+		for (size_t k = 0; k < INIT_KINDS; k++)
+			assert_int_equal(i.parts[k].service != NULL, k == cases[n].kind);
 		init_done(&i);
 	}
 }
 
-static void compose__without_a_name__is_called_as_its_folder(void **state)
+static void containers__of_a_project__become_sections(void **state)
+{
+	(void)state;
+	struct init i;
+	begin(&i, "desk");
+	note(&i, "tool", "postgres:17",
+	     "{\"Type\":\"volume\",\"Name\":\"0123456789abcdef0123456789abcdef"
+	     "0123456789abcdef0123456789abcdef\"}",
+	     "A=1");
+	note(&i, "db", "postgres:17", "{\"Type\":\"volume\",\"Name\":\"desk_pg\"}",
+	     "POSTGRES_USER=chief o'x");
+	note(&i, "tool", "postgres:17", "", "A=1");
+	note(&i, "db", "postgres:17", "{\"Type\":\"volume\",\"Name\":\"desk_pg\"}", "A=1");
+	note(&i, "redis", "redis:7", "", "A=1");
+	note(&i, "web", "nginx",
+	     "{\"Type\":\"volume\",\"Name\":\"desk_media\"},"
+	     "{\"Type\":\"volume\",\"Name\":\"desk_a.b\"},"
+	     "{\"Type\":\"volume\",\"Name\":\"desk_x\\n[hook]\"},"
+	     "{\"Type\":\"bind\",\"Source\":\"/srv\"},"
+	     "{\"Type\":\"volume\",\"Name\":\"0123456789abcdef0123456789abcdef"
+	     "0123456789abcdef0123456789abcdef\"},"
+	     "{\"Type\":\"volume\",\"Name\":\"shared\"}",
+	     "A=1");
+	note(&i, "agent", "desk-agent", "{\"Type\":\"volume\",\"Name\":\"desk_backups\"}",
+	     "LIFEBOAT=1");
+	note(&i, "x\\n[hook]", "redis", "", "A=1");
+	assert_null(i.parts[INIT_PGBOUNCER].service);
+	assert_int_equal(i.volumes.count, 3);
+	assert_int_equal(i.left.count, 2);
+	assert_string_equal(i.left.items[0], "service 'tool' is a second postgres and is NOT in "
+					     "agent.conf: it needs one of its own");
+	assert_string_equal(i.left.items[1], "a container of the project has an odd service name");
+	has_text(&i, false,
+		 (const char *const[]){
+		     "name = desk\nengine = docker\n",
+		     "url = postgresql://chief%20o%27x:${POSTGRES_PASSWORD}@db:5432/postgres\n"
+		     "service = db\n",
+		     "[redis]\nurl = redis://redis:6379/0\n\n", "[volume media]\n",
+		     "[volume a_b]\nname = a.b\n", "[volume shared]\n", NULL});
+	init_done(&i);
+}
+
+static void redis__its_password__is_found_where_it_is_given(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *argv, *env, *password;
+	} cases[] = {
+	    {"[\"redis-server\",\"--requirepass\",\"hush\"]", "A=1", "hush"},
+	    {"[\"redis-server --requirepass 'hush' --save 1\"]", "A=1", "hush"},
+	    {"[\"sh\",\"-c\",\"exec redis-server --requirepass \\\"$PW\\\"\"]", "PW=hush", "hush"},
+	    {"[\"sh\",\"-c\",\"redis-server --requirepass ${PW}\"]", "PW=hush", "hush"},
+	    {"[\"sh\",\"-c\",\"redis-server --requirepass ${PW}\"]", "A=1", NULL},
+	    {"[\"redis-server\",\"--requirepass\"]", "A=1", NULL},
+	    {"[\"redis-server\"]", "REDIS_PASSWORD=hush", "hush"},
+	    {"null", "REDIS_PASSWORD=", NULL},
+	    {"[1,null]", "A=1", NULL},
+	};
+	for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+		struct init i;
+		begin(&i, "desk");
+		argv = cases[n].argv;
+		note(&i, "redis", "redis", "", cases[n].env);
+		argv = "null";
+		const char *password = i.parts[INIT_REDIS].login.values[INIT_PASSWORD];
+		if (cases[n].password == NULL)
+			assert_null(password);
+		else
+			assert_string_equal(password, cases[n].password);
+		assert_int_equal(i.parts[INIT_REDIS].wants_password, password != NULL);
+		init_done(&i);
+	}
+}
+
+static void postgres__that_trusts__gets_no_password(void **state)
 {
 	(void)state;
 	struct init i;
 	struct err err = ERR_INIT;
-	begin(&i);
-	free(i.folder);
-	assert_int_equal(str_printf(&i.folder, &err, "%s/My.Desk-2", dir.path), 0);
-	write_file("My.Desk-2/compose.yml", "services:\n  db:\n    image: postgres\n");
-	assert_int_equal(init_compose(&i, &err), 0);
-	assert_string_equal(i.project, "mydesk-2");
+	begin(&i, "desk");
+	note(&i, "postgres", "postgres", "", "POSTGRES_HOST_AUTH_METHOD=trust");
+	assert_int_equal(init_env(&i, &err), 0);
+	has_text(
+	    &i, false,
+	    (const char *const[]){"url = postgresql://postgres@postgres:5432/postgres\n", NULL});
+	init_done(&i);
+}
+
+static void env__the_files_of_the_containers_values__are_taken(void **state)
+{
+	(void)state;
+	struct init i;
+	struct err err = ERR_INIT;
+	write_file(".env", "OTHER_PASSWORD=hush\nNOTE=hush-app\n");
+	write_file("app/dev.env", "DB_USER=dev\nDB_PASSWORD=hush-dev\n");
+	write_file("app/prod.env", "DB_USER=app\nDB_PASSWORD=hush-app\nDB_NAME=d\n");
+	write_file("app/.env.example", "DB_PASSWORD=hush-app\n");
+	begin(&i, "desk");
+	note(&i, "postgres", "postgres", "", "POSTGRES_PASSWORD=hush");
+	note(&i, "pooler", "pgbouncer", "", "A=1");
+	/* As the application goes to it. */
+	note(&i, "web", "web", "", "DB_USER=app\",\"DB_PASSWORD=hush-app\",\"DB_NAME=d");
+	assert_int_equal(init_env(&i, &err), 0);
+	has_text(&i, false,
+		 (const char *const[]){
+		     "env_file = .env, app/prod.env\n",
+		     "url = postgresql://postgres:${OTHER_PASSWORD}@postgres:5432/postgres\n",
+		     "url = postgresql://${DB_USER}:${DB_PASSWORD}@pooler:6432/${DB_NAME}\n",
+		     NULL});
+	assert_int_equal(i.left.count, 0);
+	init_done(&i);
+	/* What is in no file is not copied. */
+	write_file(".env", "A=1\n");
+	begin(&i, "desk");
+	note(&i, "postgres", "postgres", "", "POSTGRES_PASSWORD=hush");
+	assert_int_equal(init_env(&i, &err), 0);
+	assert_null(i.parts[INIT_POSTGRES].login.names[INIT_PASSWORD]);
+	assert_int_equal(i.env_files.count, 0);
+	init_done(&i);
+}
+
+static void env__one_name_for_two_values__is_told(void **state)
+{
+	(void)state;
+	struct init i;
+	struct err err = ERR_INIT;
+	write_file(".env", "A=1\n");
+	write_file("app/prod.env", "PASSWORD=one\n");
+	write_file("web/prod.env", "PASSWORD=two\n");
+	begin(&i, "desk");
+	note(&i, "postgres", "postgres", "", "POSTGRES_PASSWORD=one");
+	note(&i, "redis", "redis", "", "REDIS_PASSWORD=two");
+	assert_int_equal(init_env(&i, &err), 0);
+	assert_int_equal(i.left.count, 1);
+	assert_string_equal(i.left.items[0],
+			    "PASSWORD has several values in the files of env_file: "
+			    "that of postgres is not the last");
 	init_done(&i);
 }
 
@@ -139,18 +257,17 @@ static void env__files_of_the_folder__give_names_and_no_values(void **state)
 	(void)state;
 	struct init i;
 	struct err err = ERR_INIT;
+	struct buf text;
 	write_file(".env", "REDIS_PASSWORD=hush\nOTHER=x\n");
 	write_file("app/.env", "DB_USER=desk\nDB_PASSWORD=hush\nDB_NAME=hdms_db\n");
+	write_file("app/prod.env", "");
 	write_file("postgres/.env", "POSTGRES_PASSWORD=hush\n");
 	write_file("web/.env", "DEBUG=1\n");
+	write_file("web/prod.env", "PGPASSWORD=hush\n");
 	write_file("bad/.env", "A=\"open\n");
-	begin(&i);
-	assert_int_equal(init_compose_text(&i,
-					   "name: d\nservices:\n  pooler:\n    image: pgbouncer\n  "
-					   "postgres:\n    image: postgres\n  redis:\n    image: "
-					   "redis\n",
-					   &err),
-			 0);
+	begin(&i, NULL);
+	for (size_t k = 0; k < INIT_KINDS; k++)
+		assert_int_equal(str_dup("127.0.0.1:1", &i.parts[k].url, &err), 0);
 	assert_int_equal(init_env(&i, &err), 0);
 	assert_int_equal(i.env_files.count, 3);
 	assert_int_equal(i.left.count, 1);
@@ -158,12 +275,10 @@ static void env__files_of_the_folder__give_names_and_no_values(void **state)
 	has_text(&i, false,
 		 (const char *const[]){
 		     "env_file = .env, app/.env, postgres/.env\n",
-		     "url = postgresql://postgres:${POSTGRES_PASSWORD}@postgres:5432/postgres\n",
-		     "url = redis://:${REDIS_PASSWORD}@redis:6379/0\n",
-		     "url = postgresql://${DB_USER}:${DB_PASSWORD}@pooler:6432/${DB_NAME}\n"
-		     "service = pooler\n",
+		     "url = postgresql://postgres:${POSTGRES_PASSWORD}@127.0.0.1:1/postgres\n",
+		     "url = redis://:${REDIS_PASSWORD}@127.0.0.1:1/0\n",
+		     "url = postgresql://${DB_USER}:${DB_PASSWORD}@127.0.0.1:1/${DB_NAME}\n",
 		     NULL});
-	struct buf text;
 	buf_init(&text, 1 << 16);
 	assert_int_equal(init_text(&i, true, &text, &err), 0);
 	assert_null(strstr(buf_text(&text), "hush"));
@@ -172,35 +287,55 @@ static void env__files_of_the_folder__give_names_and_no_values(void **state)
 	init_done(&i);
 }
 
+#define CONTAINER(id, image, project, service, mounts)                                             \
+	"{\"Id\":\"" id "\",\"Image\":\"" image "\",\"Labels\":{"                                  \
+	"\"com.docker.compose.project\":\"" project "\","                                          \
+	"\"com.docker.compose.project.working_dir\":\"/nowhere\","                                 \
+	"\"com.docker.compose.service\":\"" service "\"},\"Mounts\":[" mounts "]}"
 #define LISTED                                                                                     \
-	"[{\"Image\":\"postgres:17\",\"Labels\":{\"com.docker.compose.project\":\"desk\","         \
-	"\"com.docker.compose.service\":\"db\"},\"Mounts\":[{\"Type\":\"volume\",\"Name\":"        \
-	"\"desk_pg\"}]},"                                                                          \
-	"{\"Image\":\"nginx\",\"Labels\":{\"com.docker.compose.project\":\"desk\","                \
-	"\"com.docker.compose.service\":\"web\"},\"Mounts\":[{\"Type\":\"volume\",\"Name\":"       \
-	"\"desk_media\"},{\"Type\":\"volume\",\"Name\":\"4af1\"}]}"
+	"[" CONTAINER(                                                                             \
+	    "c1", "postgres:17", "desk", "db",                                                     \
+	    "{\"Type\":\"volume\",\"Name\":\"desk_pg\"}") "," CONTAINER("c2", "nginx", "desk",     \
+									"web",                     \
+									"{\"Type\":\"volume\","    \
+									"\"Name\":\"desk_"         \
+									"media\"}")
 
 static void docker__the_only_project__is_taken(void **state)
 {
 	(void)state;
 	static const struct fake_route routes[] = {
-	    {.request = "GET /containers/json", .status = 200, .body = LISTED "]"}};
+	    {.request = "GET /containers/json",
+	     .status = 200,
+	     .body = LISTED "," CONTAINER("c3", "busybox", "other", "web", "") "]"},
+	    {.request = "GET /containers/c1/json", .status = 200, .body = "{}"},
+	    {.request = "GET /containers/c2/json", .status = 200, .body = "{}"}};
 	struct fake_docker f;
 	struct init i;
 	struct err err = ERR_INIT;
-	fake_docker_start(&f, routes, 1);
-	begin(&i);
+	fake_docker_start(&f, routes, 3);
+	begin(&i, NULL);
 	assert_int_equal(init_docker(&i, f.host, NULL, &err), 0);
 	assert_string_equal(i.project, "desk");
 	assert_string_equal(i.parts[INIT_POSTGRES].service, "db");
 	assert_int_equal(i.volumes.count, 1);
 	assert_string_equal(i.volumes.items[0], "media");
 	init_done(&i);
-	begin(&i);
-	assert_int_equal(init_docker(&i, f.host, "other", &err), -1);
+	begin(&i, NULL);
+	assert_int_equal(init_docker(&i, f.host, "none", &err), -1);
 	assert_int_equal(err.code, ERR_ABSENT);
-	assert_string_equal(err.msg, "there is no Compose project 'other' on this Docker");
+	assert_string_equal(err.msg, "there is no Compose project 'none' on this Docker");
 	init_done(&i);
+	/* A Compose file of the folder means a project of its own. */
+	err_clear(&err);
+	write_file("compose.yaml", "");
+	begin(&i, NULL);
+	assert_int_equal(init_docker(&i, f.host, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_ABSENT);
+	assert_non_null(strstr(err.msg, "/compose.yaml' is there, but Docker has no containers"));
+	assert_non_null(strstr(err.hint, "`docker compose create`"));
+	init_done(&i);
+	assert_int_equal(unlink(temp_dir_in(&dir, "compose.yaml")), 0);
 	fake_docker_stop(&f);
 }
 
@@ -210,17 +345,18 @@ static void docker__several_projects__asks_for_one(void **state)
 	static const struct fake_route routes[] = {
 	    {.request = "GET /containers/json",
 	     .status = 200,
-	     .body = LISTED ",{\"Image\":\"redis\",\"Labels\":{\"com.docker.compose.project\":"
-			    "\"shop\"}}]"}};
+	     .body = LISTED "," CONTAINER("c3", "redis", "shop", "cache", "") "]"}};
 	struct fake_docker f;
 	struct init i;
 	struct err err = ERR_INIT;
 	fake_docker_start(&f, routes, 1);
-	begin(&i);
+	begin(&i, NULL);
 	assert_int_equal(init_docker(&i, f.host, NULL, &err), 0);
 	assert_null(i.project);
 	assert_int_equal(i.left.count, 1);
-	assert_non_null(strstr(i.left.items[0], "--project"));
+	assert_string_equal(
+	    i.left.items[0],
+	    "Docker has several Compose projects, choose one with --project: desk, shop");
 	init_done(&i);
 	fake_docker_stop(&f);
 }
@@ -230,18 +366,24 @@ static void docker__that_does_not_answer__matters_only_when_asked_for(void **sta
 	(void)state;
 	struct init i;
 	struct err err = ERR_INIT;
-	begin(&i);
+	begin(&i, NULL);
 	assert_int_equal(init_docker(&i, "unix:///nonexistent/docker.sock", NULL, &err), 0);
+	assert_non_null(i.no_docker);
 	assert_int_equal(init_docker(&i, "unix:///nonexistent/docker.sock", "desk", &err), -1);
 	assert_int_equal(err.code, ERR_UNREACHABLE);
 	assert_non_null(strstr(err.msg, "Compose project 'desk'"));
+	err_clear(&err);
+	write_file("docker-compose.yml", "");
+	assert_int_equal(init_docker(&i, "unix:///nonexistent/docker.sock", NULL, &err), -1);
+	assert_non_null(strstr(err.msg, "/docker-compose.yml'"));
+	assert_int_equal(unlink(temp_dir_in(&dir, "docker-compose.yml")), 0);
 	init_done(&i);
 }
 
 static int enter(void **state)
 {
 	(void)state;
-	static const char *const folders[] = {"My.Desk-2", "app", "postgres", "web", "bad"};
+	static const char *const folders[] = {"app", "postgres", "web", "bad"};
 	struct err err = ERR_INIT;
 	temp_dir_make(&dir);
 	for (size_t n = 0; n < sizeof folders / sizeof *folders; n++)
@@ -261,9 +403,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(kind_of__image__is_the_server_in_it),
-	    cmocka_unit_test(compose__services_and_volumes__become_sections),
-	    cmocka_unit_test(compose__cut_anywhere__is_read_without_harm),
-	    cmocka_unit_test(compose__without_a_name__is_called_as_its_folder),
+	    cmocka_unit_test(image__in_a_project__is_known_by_what_it_is),
+	    cmocka_unit_test(containers__of_a_project__become_sections),
+	    cmocka_unit_test(redis__its_password__is_found_where_it_is_given),
+	    cmocka_unit_test(postgres__that_trusts__gets_no_password),
+	    cmocka_unit_test(env__the_files_of_the_containers_values__are_taken),
+	    cmocka_unit_test(env__one_name_for_two_values__is_told),
 	    cmocka_unit_test(env__files_of_the_folder__give_names_and_no_values),
 	    cmocka_unit_test(docker__the_only_project__is_taken),
 	    cmocka_unit_test(docker__several_projects__asks_for_one),

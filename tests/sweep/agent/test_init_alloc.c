@@ -1,0 +1,98 @@
+/* `lifeboat init` when memory runs out at every single point. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include "agent/init.h"
+#include "tests/support/fail_alloc.h"
+#include "tests/support/temp_dir.h"
+
+enum { MOST = 5000 };
+
+static struct temp_dir folder;
+static json_t *containers;
+
+#define VOLUME(name) "\"Mounts\":[{\"Type\":\"volume\",\"Name\":\"desk_" name "\"}]"
+#define SERVICE(name, image, mounts, config)                                                       \
+	"{\"Image\":\"" image "\",\"Labels\":{\"com.docker.compose.service\":\"" name              \
+	"\"}," mounts ",\"Config\":{" config "}}"
+
+static const char all[] =
+    "[" SERVICE("db", "postgres", VOLUME("pg"), "\"Env\":[\"POSTGRES_PASSWORD=hush\"]") "," SERVICE(
+	"other", "postgres", "\"Mounts\":[]",
+	"\"Env\":[]") "," SERVICE("redis", "redis", VOLUME("r"),
+				  "\"Cmd\":[\"--requirepass\","
+				  "\"hush\"]") "," SERVICE("pooler", "pgbouncer", VOLUME("p"),
+							   "\"Env\":["
+							   "]") "," SERVICE("web", "web",
+									    VOLUME("media.d"),
+									    "\"Env\":[\"DB_USER="
+									    "app\",\"DB_PASSWORD="
+									    "hush\",\"DB_NAME=d\"]") "]";
+
+static int look(struct err *err)
+{
+	CLEANUP(init_done) struct init i = {0};
+	CLEANUP(buf_done) struct buf text;
+	size_t n;
+	json_t *c;
+	buf_init(&text, 1 << 16);
+	if (str_dup(folder.path, &i.folder, err) < 0 || str_dup("desk", &i.project, err) < 0)
+		return -1;
+	json_array_foreach(containers, n, c)
+	{
+		if (init_container(&i, c, c, err) < 0)
+			return -1;
+	}
+	if (init_env(&i, err) < 0 || init_text(&i, true, &text, err) < 0)
+		return -1;
+	assert_non_null(strstr(buf_text(&text), "${DB_USER}:${DB_PASSWORD}@pooler:6432/d\n"));
+	assert_non_null(strstr(buf_text(&text), "[volume media_d]\nname = media.d\n"));
+	return 0;
+}
+
+static void init__memory_runs_out__fails_cleanly(void **state)
+{
+	(void)state;
+	unsigned n = 1;
+	do {
+		struct err err = ERR_INIT;
+		fail_alloc_at(n);
+		int done = look(&err);
+		fail_alloc_off();
+		if (done < 0)
+			assert_int_equal(err.code, ERR_NOMEM);
+		else if (fail_alloc_hit())
+			fail_msg("allocation %u failed and nobody said so", n);
+	} while (fail_alloc_hit() && ++n < MOST);
+	assert_in_range(n, 50, MOST - 1);
+}
+
+static int enter(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	static const char env[] = "DB_USER=app\nDB_PASSWORD=hush\n", bad[] = "A='";
+	temp_dir_make(&folder);
+	temp_dir_write(&folder, ".env", env, sizeof env - 1);
+	temp_dir_write(&folder, ".env.bad", bad, sizeof bad - 1);
+	return json_parse(all, sizeof all - 1, &containers, &err);
+}
+
+static int leave(void **state)
+{
+	(void)state;
+	json_decref(containers);
+	temp_dir_remove(&folder);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(init__memory_runs_out__fails_cleanly),
+	};
+	return cmocka_run_group_tests(tests, enter, leave);
+}
