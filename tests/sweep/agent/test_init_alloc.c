@@ -14,23 +14,14 @@ enum { MOST = 5000 };
 static struct temp_dir folder;
 static json_t *containers;
 
-#define VOLUME(name) "\"Mounts\":[{\"Type\":\"volume\",\"Name\":\"desk_" name "\"}]"
-#define SERVICE(name, image, mounts, config)                                                       \
-	"{\"Image\":\"" image "\",\"Labels\":{\"com.docker.compose.service\":\"" name              \
-	"\"}," mounts ",\"Config\":{" config "}}"
-
-static const char all[] =
-    "[" SERVICE("db", "postgres", VOLUME("pg"), "\"Env\":[\"POSTGRES_PASSWORD=hush\"]") "," SERVICE(
-	"other", "postgres", "\"Mounts\":[]",
-	"\"Env\":[]") "," SERVICE("redis", "redis", VOLUME("r"),
-				  "\"Cmd\":[\"--requirepass\","
-				  "\"hush\"]") "," SERVICE("pooler", "pgbouncer", VOLUME("p"),
-							   "\"Env\":["
-							   "]") "," SERVICE("web", "web",
-									    VOLUME("media.d"),
-									    "\"Env\":[\"DB_USER="
-									    "app\",\"DB_PASSWORD="
-									    "hush\",\"DB_NAME=d\"]") "]";
+/* Name, image, volume, and what `inspect` says besides. */
+static const char *const services[][4] = {
+    {"db", "postgres", "pg", "\"Env\":[\"POSTGRES_PASSWORD=hush\"]"},
+    {"other", "postgres", "o", "\"Env\":[]"},
+    {"redis", "redis", "r", "\"Cmd\":[\"--requirepass\",\"hush\"]"},
+    {"pooler", "pgbouncer", "p", "\"Env\":[]"},
+    {"web", "web", "media.d", "\"Env\":[\"DB_USER=app\",\"DB_PASSWORD=hush\",\"DB_NAME=d\"]"},
+};
 
 static int look(struct err *err)
 {
@@ -78,7 +69,22 @@ static int enter(void **state)
 	temp_dir_make(&folder);
 	temp_dir_write(&folder, ".env", env, sizeof env - 1);
 	temp_dir_write(&folder, ".env.bad", bad, sizeof bad - 1);
-	return json_parse(all, sizeof all - 1, &containers, &err);
+	containers = json_array();
+	for (size_t n = 0; n < sizeof services / sizeof *services; n++) {
+		const char *const *s = services[n];
+		CLEANUP(freep) char *text = NULL;
+		json_t *one = NULL;
+		if (str_printf(
+			&text, &err,
+			"{\"Image\":\"%s\",\"Labels\":{\"com.docker.compose.service\":\"%s\"},"
+			"\"Mounts\":[{\"Type\":\"volume\",\"Name\":\"desk_%s\"}],"
+			"\"Config\":{%s}}",
+			s[1], s[0], s[2], s[3]) < 0 ||
+		    json_parse(text, strlen(text), &one, &err) < 0 ||
+		    json_array_append_new(containers, one) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int leave(void **state)
