@@ -1,7 +1,9 @@
-"""One small table out of a large archive, plain and encrypted: how much of it is fetched for that."""
+"""One small table out of a large archive, plain and encrypted, in a folder and in S3 (a Ceph of its own on this machine):
+how much of it is fetched for that."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests" / "support"))
+from ceph import Ceph  # noqa: E402
 from stack import PG_BIN, Stack, run  # noqa: E402
 
 ARCHIVE_MB = int(os.environ.get("BENCH_ARCHIVE_MB", "1000"))
@@ -32,10 +35,22 @@ def make_data(stack):
         run(["bash", "-o", "pipefail", "-c", command], env=stack.pg_env(), timeout=3600)
 
 
-def measure(stack, kind):
+def configure(stack, folder_conf, ceph, place, identity):
+    """The stack's configuration with its store in that place, encrypted for `identity` where there is one."""
+    text = folder_conf
+    if place == "s3":
+        text = re.sub(r"(?s)\[store local\].*?(?=\n\[|\Z)",
+                      "[store s3]\nurl = s3://parts/hdms\nendpoint = %s\naccess_key = %s\nsecret_key = %s\n"
+                      % (ceph.url, ceph.access_key, ceph.secret_key), text)
+    if identity:
+        text += "\n[archive]\nrecipients = %s\nidentity = identity.txt\n" % identity
+    stack.write_conf(text)
+
+
+def measure(stack, place, kind):
     backup = stack.lifeboat("backup", "--json", expect=0, timeout=3600).json
     begin = time.monotonic()
-    said = stack.lifeboat("restore", "--json", "--as", kind, "--database", "bench", "--table", "public.hub", expect=0,
+    said = stack.lifeboat("restore", "--json", "--as", "%s-%s" % (place, kind), "--database", "bench", "--table", "public.hub", expect=0,
                           timeout=3600).json
     seconds = time.monotonic() - begin
     begin = time.monotonic()
@@ -43,27 +58,31 @@ def measure(stack, kind):
     show_seconds = time.monotonic() - begin
     table = next(t for d in stack.lifeboat("show", "--json", expect=0).json["manifest"]["components"]["postgres"]["databases"]
                  for t in d["tables"] if t["name"] == "hub")
-    say("%s: %d of %d bytes" % (kind, said["fetched_bytes"], said["archive_bytes"]))
-    return {"archive": kind, "archive_bytes": backup["bytes"], "table_bytes": table["bytes"],
+    say("%s, %s: %d of %d bytes" % (place, kind, said["fetched_bytes"], said["archive_bytes"]))
+    return {"store": place, "archive": kind, "archive_bytes": backup["bytes"], "table_bytes": table["bytes"],
             "fetched_bytes": said["fetched_bytes"], "share": said["fetched_bytes"] / backup["bytes"],
             "outcome": said["outcome"], "seconds": round(seconds, 1), "show_bytes": shown,
             "show_seconds": round(show_seconds, 2)}
 
 
 def main():
-    with Stack(components=("postgres",), populate=False) as stack:
+    with Stack(components=("postgres",), populate=False) as stack, Ceph(store="bluestore") as ceph:
         say("making %d MB" % ARCHIVE_MB)
         make_data(stack)
-        results = [measure(stack, "plain")]
+        ceph.bucket("parts")
         made = stack.lifeboat("keygen", "-o", "identity.txt", expect=0).out
         recipient = next(word for word in made.split() if word.startswith("age1"))
-        stack.write_conf(stack.conf() + "\n[archive]\nrecipients = %s\nidentity = identity.txt\n" % recipient)
-        results.append(measure(stack, "encrypted"))
-    print("| archive | size | table | fetched | share | restored and proved in | `show` fetched |\n|---|---|---|---|---|---|---|")
+        folder_conf, results = stack.conf(), []
+        for place in ("folder", "s3"):
+            for kind, identity in (("plain", None), ("encrypted", recipient)):
+                configure(stack, folder_conf, ceph, place, identity)
+                results.append(measure(stack, place, kind))
+    print("| store | archive | size | table | fetched | share | restored and proved in | `show` fetched |\n"
+          "|---|---|---|---|---|---|---|---|")
     for r in results:
-        print("| %s | %.1f MB | %.2f MB | %.2f MB | %.2f %% | %.1f s | %.2f MB |" % (
-            r["archive"], r["archive_bytes"] / 1e6, r["table_bytes"] / 1e6, r["fetched_bytes"] / 1e6, r["share"] * 100,
-            r["seconds"], r["show_bytes"] / 1e6))
+        print("| %s | %s | %.1f MB | %.2f MB | %.2f MB | %.2f %% | %.1f s | %.2f MB |" % (
+            r["store"], r["archive"], r["archive_bytes"] / 1e6, r["table_bytes"] / 1e6, r["fetched_bytes"] / 1e6,
+            r["share"] * 100, r["seconds"], r["show_bytes"] / 1e6))
     print("\n<!-- %s -->" % json.dumps(results))
 
 

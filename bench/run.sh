@@ -1,8 +1,8 @@
 #!/bin/sh
 # Measures a backup and a restore beside PostgreSQL's own tools, on this machine: sh bench/run.sh
 # `sh bench/run.sh docker` measures a backup of a Compose stack beside docker exec.
-# `sh bench/run.sh parts` measures how much of a 1 GB archive is fetched for one small table of it
-# (BENCH_ARCHIVE_MB says another size).
+# `sh bench/run.sh parts` measures how much of a 1 GB archive is fetched for one small table of it, from
+# a folder and from a Ceph (BENCH_ARCHIVE_MB says another size).
 # `sh bench/run.sh s3` measures a backup of 2 GB that streams into a Ceph beside one to a folder and s3cmd.
 #
 # Makes a database of 3 million rows, about 1 GB, in a temporary folder (6 GB of room), and prints a
@@ -15,6 +15,7 @@ export PATH LC_ALL=C.UTF-8
 sh packaging/install-packages.sh build demo bench
 measure=bench/measure.py
 if [ "${1:-}" = parts ]; then
+	sh packaging/install-packages.sh tests
 	measure=bench/measure_parts.py
 elif [ "${1:-}" = docker ]; then
 	sh packaging/install-packages.sh tests
