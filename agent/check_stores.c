@@ -46,8 +46,8 @@ static int say_state(struct checking *c, uint64_t bytes, struct err *err)
 {
 	CLEANUP(freep) char *text = NULL;
 	char size[FORMAT_BYTES];
-	if (str_printf(&text, err, "%s, %zu backups, %s free", store_where(c->store),
-		       c->catalog.count,
+	if (str_printf(&text, err, "%s, %zu %s, %s free", store_where(c->store), c->catalog.count,
+		       c->catalog.count == 1 ? "backup" : "backups",
 		       c->room == UINT64_MAX ? "unknown space" : format_size(c->room, size)) < 0)
 		return -1;
 	/* The archive is compressed; half of the data is a careful guess. */

@@ -100,6 +100,22 @@ static void say_jobs(struct output *out, const json_t *agent)
 	}
 }
 
+/* What in the stack has no backup. */
+static void say_missing(struct output *out, const json_t *list)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(list, i, item)
+	{
+		if (i < REASONS_SHOWN)
+			output_wrapped(out, INDENT, "%-8s %s: %s", "without",
+				       json_str_or(item, "what", "?"),
+				       json_str_or(item, "why", "?"));
+	}
+	if (json_array_size(list) > REASONS_SHOWN)
+		output_line(out, "%-8s %zu more", "without", json_array_size(list) - REASONS_SHOWN);
+}
+
 static void say(struct output *out, const json_t *doc)
 {
 	size_t i;
@@ -107,7 +123,6 @@ static void say(struct output *out, const json_t *doc)
 	const json_t *reasons = json_object_get(doc, "reasons"),
 		     *newest = json_object_get(doc, "newest"),
 		     *proven = json_object_get(doc, "proven");
-	size_t missing = json_array_size(json_object_get(doc, "not_backed_up"));
 	output_wrapped(out, 0, "%s%s" STYLE_END, style_of(json_str_or(doc, "level", "")),
 		       json_str_or(doc, "verdict", "?"));
 	json_array_foreach(reasons, i, item)
@@ -126,9 +141,7 @@ static void say(struct output *out, const json_t *doc)
 		say_backup(out, "proven", proven);
 	say_stores(out, json_object_get(doc, "stores"));
 	say_jobs(out, json_object_get(doc, "agent"));
-	if (missing > 0)
-		output_wrapped(out, INDENT, "%-8s %zu %s of the stack: --json names them",
-			       "without", missing, missing == 1 ? "part" : "parts");
+	say_missing(out, json_object_get(doc, "not_backed_up"));
 }
 
 static int write_files(const struct app *app, const json_t *doc, struct err *err)
