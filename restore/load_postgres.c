@@ -608,7 +608,8 @@ int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 				   .others = (const char *const *)sb->tablespaces.items,
 				   .port = port_of(section),
 				   .settings = settings,
-				   .hba = hba};
+				   .hba = hba,
+				   .by_socket = true};
 	if (server_start(sb->postgres, &spec, err) < 0)
 		return -1;
 	if (load_contents(sb, section, err) < 0) {
@@ -620,6 +621,14 @@ int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 	if (server_stop(sb->postgres, 600000, err) < 0)
 		return -1;
 	return sync_cluster(sb, section, volume, err);
+}
+
+/* By the restored PgBouncer, which comes in by production's own rules, and by people afterwards. */
+static bool is_reached_by_others(const struct sandbox *sb)
+{
+	const json_t *components = json_object_get(sb->manifest, "components");
+	return sb->job->leave_servers ||
+	       (json_object_get(components, "pgbouncer") != NULL && sandbox_wants(sb, "pgbouncer"));
 }
 
 int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
@@ -635,6 +644,7 @@ int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 				   .port = port_of(section),
 				   .settings = settings,
 				   .hba = sb->postgres_hba,
+				   .by_socket = !is_reached_by_others(sb),
 				   .leave_running = sb->job->leave_servers};
 	if (server_start(sb->postgres, &spec, err) < 0 ||
 	    load_postgres_url(sb, section, &url, err) < 0)

@@ -47,7 +47,11 @@ static int postgres_args(struct engine_args *a, const struct server_spec *spec, 
 		unsigned since; /* the version that brought it */
 	} ours[] = {
 	    {"data_directory", a->volume, 0},
-	    {"listen_addresses", a->is_alone ? "*" : "127.0.0.1", 0},
+	    {"listen_addresses",
+	     a->is_alone       ? "*"
+	     : spec->by_socket ? ""
+			       : "127.0.0.1",
+	     0},
 	    {"unix_socket_directories", a->socket_dir, 0},
 	    {"unix_socket_group", "", 0},
 	    {"unix_socket_permissions", "0777", 0}, /* the folder is closed already */

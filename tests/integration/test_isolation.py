@@ -53,5 +53,14 @@ class RedisSandbox(unittest.TestCase):
             self.assertEqual(stack.lifeboat("drill", "--json", expect=0).json["outcome"], "passed")
 
 
+class PostgresSandbox(unittest.TestCase):
+    def test_drill_without_pgbouncer__postgres_listens_on_no_address(self):
+        with Stack(components=("postgres",)) as stack:
+            stack.write_conf(stack.conf() + "\n[check closed]\ndatabase = hdms_db\n"
+                             "sql = SELECT current_setting('listen_addresses') = ''\nexpect = t\n")
+            stack.lifeboat("backup", expect=0)
+            self.assertEqual(stack.lifeboat("drill", "--json", expect=0).json["outcome"], "passed")
+
+
 if __name__ == "__main__":
     unittest.main()

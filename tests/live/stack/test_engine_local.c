@@ -116,12 +116,19 @@ static void server__postgres__runs_restarts_on_its_port_and_goes(void **state)
 	fclose(f);
 	struct server *s;
 	OK(engine_server_new(e, "postgres", MAJOR, &s, &why));
-	const struct server_spec spec = {
+	struct server_spec spec = {
 	    .volume = "pg",
 	    .settings = (const char *const[]){"fsync=off", "application_name=it's me", NULL},
-	    .hba = trust};
+	    .hba = trust,
+	    .by_socket = true};
 	OK(server_start(s, &spec, &why));
 	struct pg *pg = connected(s, server_socket_dir(s));
+	has_value(pg, "SHOW listen_addresses", "");
+	pg_free(pg);
+	OK(server_stop(s, 30000, &why));
+	spec.by_socket = false;
+	OK(server_start(s, &spec, &why));
+	pg = connected(s, server_socket_dir(s));
 	char *where = strdup(engine_volume_where(e, "pg"));
 	has_value(pg, "SHOW data_directory", where);
 	has_value(pg, "SHOW listen_addresses", "127.0.0.1");
