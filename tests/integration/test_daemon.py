@@ -244,6 +244,24 @@ class Clock(DaemonCase):
         self.assertEqual(len(self.backups()), 3)
 
 
+    def test_days_of_clock_changes_run_it_once(self):
+        set_clock(self.stack, "2030-03-31 00:59:59")
+        with self.daemon("[schedule]\ntimezone = Europe/Berlin\nbackup = 30 2 * * *\noverdue = 0s") as d:
+            # 02:30 is skipped in March, and comes twice in October.
+            d.ended(1)
+            d.set_clock("2030-04-01 00:29:59")
+            d.ended(2)
+            d.set_clock("2030-10-27 00:29:59")
+            d.ended(3)
+            d.set_clock("2030-10-27 01:30:01")
+            time.sleep(0.3)
+            d.set_clock("2030-10-28 01:29:59")
+            d.ended(4)
+            self.assertEqual([run["due"] for run in reversed(d.state()["history"])],
+                             ["2030-03-31T01:00:00Z", "2030-04-01T00:30:00Z", "2030-10-27T00:30:00Z", "2030-10-28T01:30:00Z"])
+            d.stop()
+
+
 class Port(DaemonCase):
     def test_taken__backups_go_on_and_hup_tries_again(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -151,7 +151,10 @@ class Daemon:
 def set_clock(stack, text):
     want = datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=datetime.timezone.utc)
     offset = want - datetime.datetime.now(datetime.timezone.utc)
-    (stack.folder / "clock").write_text("%d\n" % (offset.total_seconds() * 1000))
+    # In one step: who looks at the clock meanwhile must not find an empty file, which is this year.
+    new = stack.folder / "clock.new"
+    new.write_text("%d\n" % (offset.total_seconds() * 1000))
+    new.rename(stack.folder / "clock")
 
 
 class DaemonCase(unittest.TestCase):
