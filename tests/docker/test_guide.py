@@ -41,7 +41,7 @@ class Compose(ComposeCase):
 
     def test_operating_md(self):
         self.stack.lifeboat("backup", expect=0)
-        self.stack.lifeboat("drill", expect=0)
+        self.stack.lifeboat("drill", expect=0, timeout=900)
         self.walk("docs/operating.md", {"One table, or one database": self.lose_rows,
                                         "Everything is lost": self.lose_everything})
         self.stack.wait_healthy()

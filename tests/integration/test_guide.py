@@ -1,4 +1,5 @@
-"""docs/operating.md, followed to the letter on a real stack: its commands do what it says and print what it prints."""
+"""docs/operating.md, followed to the letter on a real stack: its commands do what it says and print what it prints.
+And the commands of some other pages."""
 
 import os
 import shutil
@@ -12,7 +13,7 @@ from guide import Walk, blocks
 from sshd import Sshd
 from stack import LIFEBOAT, ROOT, TOP, Stack
 
-PAGES = ["README.md", "docs/operating.md", "docs/install.md"]
+PAGES = ["README.md", "docs/operating.md", "docs/install.md", "docs/encryption.md", "docs/retention.md"]
 # The tests that run the blocks of a stage; what "ci" stands above, the run of this very test has done.
 STAGES = {"local": "tests/integration/test_guide.py"}
 STAGES.update({stage: "tests/docker/test_guide.py" for stage in ("build", "package", "compose", "readme", "demo")})
@@ -76,9 +77,15 @@ class Guide(unittest.TestCase):
                    LIFEBOAT_CONFIG=str(place / "etc" / "agent.conf"),
                    PATH="%s:%s" % (Path(LIFEBOAT).parent, os.environ["PATH"]))
         self.place, self.sshd = place, sshd
-        Walk("docs/operating.md", "local", real, env, place,
-             before={"One table, or one database": self.lose_rows, "Everything is lost": self.lose_everything},
-             instead=self.instead).all()
+        walk = Walk("docs/operating.md", "local", real, env, place,
+                    before={"One table, or one database": self.lose_rows, "Everything is lost": self.lose_everything},
+                    instead=self.instead)
+        walk.all()
+        # The backup that is there by now stands for the one of the other pages.
+        self.newest = walk.real["20261123T041500Z-77b0"]
+        real = {"20261123T020000Z-3f9c": self.newest, "-i identity.txt": "-i %s" % (place / "stick" / "offline.txt")}
+        Walk("docs/encryption.md", "local", real, env, place / "backups").all()
+        Walk("docs/retention.md", "local", real, env, place / "backups", {"A lost sidecar": self.lose_a_sidecar}).all()
 
     # ---- what happens between the chapters
 
@@ -94,6 +101,9 @@ class Guide(unittest.TestCase):
         (self.stack.folder / "redis.conf").unlink()
         (self.place / "etc").mkdir()
         self.stack._folder(self.stack.volumes)
+
+    def lose_a_sidecar(self):
+        (self.place / "backups" / ("hdms-%s.json" % self.newest)).unlink()
 
     def instead(self, command):
         """What others do. The servers are the test's own: it starts and stops them as systemd would."""
