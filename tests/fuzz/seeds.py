@@ -262,9 +262,26 @@ def web():
     return {"request-%d" % i: bytes([i % 2]) + head % request for i, request in enumerate(asked)}
 
 
+def overview():
+    """One object of a store, behind the byte that says which."""
+    backup, time = "20261123T020000Z-3f9c", "2026-11-23T03:00:00Z"
+    verdict = {"format": "lifeboat-verify", "format_version": 1, "id": backup, "stack": "hdms", "store": "a", "kind": "whole",
+               "outcome": "failed", "started": time, "finished": time, "duration_ms": 5, "error": "<q>",
+               "damaged": [{"stream": "<q>", "component": "postgres"}], "answers": []}
+    proof = {"outcome": "passed", "comparisons": 3, "seconds": 1.5}
+    evidence = {"format": "lifeboat-evidence", "format_version": 1, "id": backup, "stack": "hdms", "outcome": "passed",
+                "started": time, "finished": time, "rto_ms": 100, "rpo_ms": 100, "proof": proof, "store": "a",
+                "differences": [{"what": "<q>"}], "controls": [{"component": "redis", "noticed": True}]}
+    mark = {"host": "<q>", "boot": "b", "pid": 17, "command": "restore", "since": time, "token": "t", "good_for_ms": 900000}
+    made = sidecar()["sidecar"].replace(b'"label": null', b'"label": "<q>"')
+    return {name: bytes([n]) + text for n, (name, text) in enumerate((
+        ("verdict", json.dumps(verdict).encode()), ("evidence", json.dumps(evidence).encode()),
+        ("mark", json.dumps(mark).encode()), ("lease", json.dumps(mark).encode()), ("sidecar", made)))}
+
+
 MAKERS = {"xml": xml, "s3": s3,
           "age": age, "cron": cron, "docker_frames": docker_frames, "docker_stat": docker_stat, "docker_tar": docker_tar,
           "config": ini, "inifile": ini, "ini": ini, "pgbouncer": ini, "rdb": rdb, "pgdump": pgdump,
           "unzstd": archive, "seektable": archive, "reader": archive,
           "zone": zone, "table": table, "sidecar": sidecar, "retention": retention, "http_head": http_head, "webdav": webdav,
-          "env_file": env_file, "init": init, "state": state, "alarm": alarm, "notice": notice, "page": page, "web": web}
+          "env_file": env_file, "init": init, "state": state, "alarm": alarm, "notice": notice, "page": page, "overview": overview, "web": web}
