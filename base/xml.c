@@ -157,8 +157,7 @@ static int parse(struct parsing *p, const void *data, size_t len, struct err *er
 	else if (code == XML_ERROR_NO_MEMORY)
 		err_set_nomem(err, "an XML document");
 	else
-		err_set_message(err, ERR_CORRUPT, "%s in line %lu", XML_ErrorString(code),
-				(unsigned long)XML_GetCurrentLineNumber(p->parser));
+		err_set_message(err, ERR_CORRUPT, "%s", XML_ErrorString(code));
 	return err_wrap(err, "not a document of XML that we read");
 }
 

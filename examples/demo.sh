@@ -30,7 +30,8 @@ if [ "${1:-}" = --docker ]; then
 	echo 'Docker does not answer here: the demo goes on with servers of this machine.'
 fi
 helpdesk=$PWD/examples/helpdesk
-pgbin=/usr/lib/postgresql/15/bin
+pgbin=$(find /usr/lib/postgresql -path '*/bin/initdb' | sort -V | tail -n 1)
+pgbin=${pgbin%/initdb}
 
 # ---------------------------------------------------------------- a folder, ports, a clean end
 demo=$(mktemp -d)

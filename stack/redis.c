@@ -28,7 +28,8 @@ int redisdoor_send(struct redisdoor *r, int argc, const char *const *argv, struc
 	for (int i = 0; i < argc; i++)
 		copy[i] = argv[i];
 	char *request = NULL;
-	int len = redisFormatCommandArgv(&request, argc, copy, NULL);
+	/* int in hiredis 0.14, long long since 1.0 */
+	long long len = redisFormatCommandArgv(&request, argc, copy, NULL);
 	if (len < 0)
 		return err_nomem(err, "a request to Redis");
 	struct deadline d = deadline_min(r->limit, deadline_in(REDIS_REPLY_MS));

@@ -5,6 +5,8 @@
 #   sh tests/run.sh unit live       some labels of ctest: lint unit sweep live integration docker docker-long
 #                                   fuzz matrix ceph soak
 #   sh tests/run.sh debug           one whole step: debug docker fuzz threads analyze coverage
+#   sh tests/run.sh trixie arm64    elsewhere, as root: with the compilers, libraries and servers of another Debian
+#                                   (trixie, forky); built for arm64, unit tests under qemu-user, a package
 #   sh tests/run.sh bench           measures; nothing passes or fails by its figures
 #
 # A step that fails does not stop the others; the last lines say how each ended, and the exit status
@@ -122,6 +124,19 @@ step_soak() {
 	make_tree soak && run_tests soak 1 -L '^soak$'
 }
 
+# With both compilers, and the tests that ask for nothing of this machine. Layout is a matter of one clang-format.
+step_debian() {
+	/usr/bin/python3 -B tests/support/other_system.py "$1" sh tests/run.sh clang unit sweep live integration
+}
+
+step_clang() {
+	make_tree clang
+}
+
+step_arm64() {
+	/usr/bin/python3 -B tests/support/other_system.py arm64 sh tests/support/arm64.sh
+}
+
 step_bench() {
 	sh bench/run.sh
 }
@@ -159,7 +174,8 @@ if [ $failed -eq 0 ]; then
 	step sanitizers probe_sanitizers
 	for wanted in "$@"; do
 		case $wanted in
-		debug | fuzz | threads | analyze | coverage | bench) step "$wanted" "step_$wanted" ;;
+		debug | fuzz | threads | analyze | coverage | bench | clang | arm64) step "$wanted" "step_$wanted" ;;
+		trixie | forky) step "$wanted" step_debian "$wanted" ;;
 		*) step "$wanted" step_label "$wanted" ;;
 		esac
 	done

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from case import StackCase
 from proxy import VersionProxy
-from stack import PG_BIN, run, wait_for
+from stack import PG_BIN, PG_MAJOR, run, wait_for
 
 
 class PostgresFails(StackCase):
@@ -101,7 +101,7 @@ class PostgresFails(StackCase):
             self.assert_failed(result, 1, "pg_dump", "SIGKILL", "hdms_db")
 
     def test_backup__pg_dump_of_another_major_version__refused_before_anything_is_written(self):
-        proxy = VersionProxy(self.stack.ports["postgres"])
+        proxy = VersionProxy(self.stack.ports["postgres"], PG_MAJOR, "14")
         self.addCleanup(proxy.close)
         url = self.url.replace(str(self.stack.ports["postgres"]), str(proxy.port))
         with self.nothing_changes():

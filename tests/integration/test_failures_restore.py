@@ -149,18 +149,17 @@ class LoadFails(StackCase):
 
     STACK = {"components": ("postgres",)}
 
-    def test_restore__index_needs_a_search_path__load_fails_half_way_and_everything_is_gone(self):
+    def test_restore__index_needs_a_setting_of_its_session__load_fails_half_way_and_everything_is_gone(self):
         self.stack.lifeboat("backup", expect=0)
         self.stack.sql("hdms_audit", """
             CREATE TABLE audit.words (w text); INSERT INTO audit.words VALUES ('a');
-            CREATE FUNCTION audit.one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
             CREATE FUNCTION audit.key(text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
-                'BEGIN RETURN length($1) + one(); END';
-            SET search_path = audit; CREATE INDEX broken ON audit.words (audit.key(w));""")
+                $$ BEGIN RETURN length($1) + current_setting('audit.one')::int; END $$;
+            SET audit.one = '1'; CREATE INDEX broken ON audit.words (audit.key(w));""")
         self.stack.lifeboat("backup", expect=0)
         with self.nothing_changes():
             result = self.stack.lifeboat("restore", "--as", "half")
-            self.assert_failed(result, 1, "hdms_audit", "one()")
+            self.assert_failed(result, 1, "hdms_audit", "audit.one")
         drill = self.stack.lifeboat("drill")
         self.assertEqual(drill.code, 1, str(drill))
         self.assertIn("hdms_audit", drill.err)

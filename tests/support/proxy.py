@@ -6,10 +6,10 @@ import threading
 
 
 class VersionProxy:
-    """Listens on .port; what the server at `target` says of version 15 becomes `version`, of the same length."""
+    """Listens on .port; what the server at `target` says of its major version becomes `version`, of the same length."""
 
-    def __init__(self, target, version=b"14"):
-        self.target, self.version = target, version
+    def __init__(self, target, actual, version):
+        self.target, self.actual, self.version = target, actual.encode(), version.encode()
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)
@@ -35,8 +35,7 @@ class VersionProxy:
                 if not data:
                     break
                 if change:
-                    data = re.sub(rb"\b15(\.\d+ \()", self.version + rb"\1", data)
-                    data = re.sub(rb"\b15(00\d\d)\b", self.version + rb"\1", data)
+                    data = re.sub(rb"\b%s(\.\d+ \(|00\d\d\b)" % self.actual, self.version + rb"\1", data)
                 to.sendall(data)
         except OSError:
             pass

@@ -26,7 +26,10 @@ from resp import Redis, RedisError, contents
 
 TOP = Path(__file__).resolve().parents[2]
 HELPDESK = TOP / "examples" / "helpdesk"
-PG_BIN = Path("/usr/lib/postgresql/15/bin")
+# The newest that is here; the suite of Debian decides which one that is.
+PG_BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda bin: float(bin.parent.name),
+             default=Path("/usr/lib/postgresql/0/bin"))
+PG_MAJOR = PG_BIN.parent.name
 LIFEBOAT = os.environ.get("LIFEBOAT", str(TOP / "build" / "debug" / "lifeboat"))
 ROOT = os.geteuid() == 0
 # The kernel ends them when the test dies, whatever it dies of.

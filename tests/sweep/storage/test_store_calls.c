@@ -68,12 +68,12 @@ int fsync(int fd)
 
 int rename(const char *from, const char *to)
 {
-	return fails() ? -1 : (int)syscall(SYS_rename, from, to);
+	return fails() ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 int unlink(const char *path)
 {
-	return fails() ? -1 : (int)syscall(SYS_unlink, path);
+	return fails() ? -1 : unlinkat(AT_FDCWD, path, 0);
 }
 
 int flock(int fd, int operation)

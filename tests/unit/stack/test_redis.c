@@ -485,11 +485,13 @@ static void redisdoor_risk__states_of_a_server__are_judged(void **state)
 
 /* ---- the stream ---- */
 
+enum { PATIENT_MS = 10000 };
 static const char *const payload = "REDIS0011 anything\r\n$5\r\n";
 
-/* SYNC answered by `reply`; everything that comes goes into `out`. */
-static int sync_with(const char *reply, size_t piece, int hang_up, size_t cap, struct buf *out,
-		     struct err *err)
+/* SYNC answered by `reply`; everything that comes goes into `out`. Silence for `idle_ms` ends it.
+ */
+static int sync_with(const char *reply, size_t piece, int hang_up, size_t cap, unsigned idle_ms,
+		     struct buf *out, struct err *err)
 {
 	struct fake_rule rules[] = {
 	    HELLO,
@@ -500,7 +502,7 @@ static int sync_with(const char *reply, size_t piece, int hang_up, size_t cap, s
 	struct source *from = NULL;
 	fake_redis_start(&f, rules, COUNT(rules));
 	struct redisdoor *r = open_fake(&f);
-	int rc = redisdoor_stream(r, 100, &from, err);
+	int rc = redisdoor_stream(r, idle_ms, &from, err);
 	uint8_t block[4096];
 	size_t n = 1;
 	while (rc == 0 && n > 0) {
@@ -530,11 +532,11 @@ static void redisdoor_stream__both_forms_in_all_pieces__are_whole(void **state)
 			struct err err = ERR_INIT;
 			struct buf out;
 			buf_init(&out, 4096);
-			if (sync_with(by_length, pieces[p], 0, caps[c], &out, &err) < 0)
+			if (sync_with(by_length, pieces[p], 0, caps[c], PATIENT_MS, &out, &err) < 0)
 				fail_msg("%s", err.msg);
 			assert_string_equal(buf_text(&out), payload);
 			buf_reset(&out);
-			if (sync_with(by_mark, pieces[p], 0, caps[c], &out, &err) < 0)
+			if (sync_with(by_mark, pieces[p], 0, caps[c], PATIENT_MS, &out, &err) < 0)
 				fail_msg("%s", err.msg);
 			assert_int_equal(out.len, strlen(payload) + 39);
 			assert_memory_equal(out.data, payload, strlen(payload));
@@ -544,9 +546,9 @@ static void redisdoor_stream__both_forms_in_all_pieces__are_whole(void **state)
 	struct err err = ERR_INIT;
 	struct buf out;
 	buf_init(&out, 4096);
-	assert_int_equal(sync_with(empty_mark, 0, 0, 100, &out, &err), 0);
+	assert_int_equal(sync_with(empty_mark, 0, 0, 100, PATIENT_MS, &out, &err), 0);
 	assert_int_equal(out.len, 0);
-	assert_int_equal(sync_with("$0\r\n", 0, 0, 100, &out, &err), 0);
+	assert_int_equal(sync_with("$0\r\n", 0, 0, 100, PATIENT_MS, &out, &err), 0);
 	assert_int_equal(out.len, 0);
 	buf_done(&out);
 }
@@ -583,8 +585,8 @@ static void redisdoor_stream__odd_answers__are_errors(void **state)
 		struct err err = ERR_INIT;
 		struct buf out;
 		buf_init(&out, 4096);
-		assert_int_equal(sync_with(cases[i].reply, 0, cases[i].hang_up, 4096, &out, &err),
-				 -1);
+		assert_int_equal(
+		    sync_with(cases[i].reply, 0, cases[i].hang_up, 4096, 100, &out, &err), -1);
 		if (err.code != cases[i].code || strstr(err.msg, cases[i].text) == NULL)
 			fail_msg("case %zu: %s: %s", i, err_code_name(err.code), err.msg);
 		buf_done(&out);
@@ -596,7 +598,7 @@ static void redisdoor_stream__odd_answers__are_errors(void **state)
 	struct err err = ERR_INIT;
 	struct buf out;
 	buf_init(&out, 4096);
-	assert_int_equal(sync_with(endless, 0, 0, 4096, &out, &err), -1);
+	assert_int_equal(sync_with(endless, 0, 0, 4096, 100, &out, &err), -1);
 	assert_non_null(strstr(err.msg, "answers SYNC with no RDB"));
 	buf_done(&out);
 }

@@ -1,8 +1,5 @@
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -313,50 +310,6 @@ static void take__so_late_that_its_number_is_over__is_refused(void **state)
 	assert_int_equal(lease_check(other, &err), 0);
 }
 
-enum { TAKERS = 6, TURNS = 10 };
-static atomic_int holders, most_holders, turns;
-
-static void *take_turns(void *own_store)
-{
-	for (int held = 0; held < TURNS;) {
-		struct err err = ERR_INIT;
-		struct lease *l;
-		if (lease_take(own_store, "hdms", "backup", &l, &err) < 0) {
-			if (err.code != ERR_LOCKED)
-				abort();
-			sched_yield();
-			continue;
-		}
-		int now = atomic_fetch_add(&holders, 1) + 1;
-		if (now > atomic_load(&most_holders))
-			atomic_store(&most_holders, now);
-		if (lease_check(l, &err) < 0)
-			abort();
-		atomic_fetch_sub(&holders, 1);
-		lease_free(l);
-		held++;
-		atomic_fetch_add(&turns, 1);
-	}
-	return NULL;
-}
-
-static void many_takers__for_many_turns__are_never_two(void **state)
-{
-	(void)state;
-	pthread_t threads[TAKERS];
-	struct store *stores[TAKERS];
-	for (size_t i = 0; i < TAKERS; i++)
-		memory_store_share(m, &stores[i]);
-	for (size_t i = 0; i < TAKERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, take_turns, stores[i]), 0);
-	for (size_t i = 0; i < TAKERS; i++)
-		pthread_join(threads[i], NULL);
-	for (size_t i = 0; i < TAKERS; i++)
-		store_free(stores[i]);
-	assert_int_equal(atomic_load(&turns), TAKERS * TURNS);
-	assert_int_equal(atomic_load(&most_holders), 1);
-}
-
 /* ---- losing it ---- */
 
 static void check__taken_over__fails_for_ever_and_gives_nothing_back(void **state)
@@ -626,7 +579,6 @@ int main(void)
 	    TEST(two_takers__at_the_same_moment__one_wins),
 	    TEST(two_takers__where_creating_replaces__one_passes_the_check),
 	    TEST(take__so_late_that_its_number_is_over__is_refused),
-	    TEST(many_takers__for_many_turns__are_never_two),
 	    TEST(check__taken_over__fails_for_ever_and_gives_nothing_back),
 	    TEST(check__its_object_was_removed__is_lost),
 	    TEST(check__store_away_for_a_while__is_an_error_but_no_loss),
