@@ -116,6 +116,26 @@ static void say_missing(struct output *out, const json_t *list)
 		output_line(out, "%-8s %zu more", "without", json_array_size(list) - REASONS_SHOWN);
 }
 
+/* Who could not be told what, and what is lost. */
+static void say_notifiers(struct output *out, const json_t *agent)
+{
+	size_t i;
+	json_t *n;
+	json_array_foreach(json_object_get(agent, "notifiers"), i, n)
+	{
+		char ago[FORMAT_BYTES];
+		if (overview_time(n, "failing_since") == 0)
+			continue;
+		output_wrapped(out, INDENT,
+			       "%-8s '%s' " STYLE_BAD "can't be told" STYLE_END
+			       ": notices waiting %llu, lost %llu, first failure %s",
+			       "notify", json_str_or(n, "notifier", "?"),
+			       (unsigned long long)json_u64_or(n, "waiting", 0),
+			       (unsigned long long)json_u64_or(n, "lost", 0),
+			       since(n, "failing_since", ago));
+	}
+}
+
 static void say(struct output *out, const json_t *doc)
 {
 	size_t i;
@@ -141,6 +161,7 @@ static void say(struct output *out, const json_t *doc)
 		say_backup(out, "proven", proven);
 	say_stores(out, json_object_get(doc, "stores"));
 	say_jobs(out, json_object_get(doc, "agent"));
+	say_notifiers(out, json_object_get(doc, "agent"));
 	say_missing(out, json_object_get(doc, "not_backed_up"));
 }
 

@@ -380,6 +380,53 @@ static void put_failures(struct writing *w, const json_t *jobs)
 	}
 }
 
+/* ---- the daemon itself ---- */
+
+static void put_notifiers(struct writing *w, const json_t *notifiers)
+{
+	static const struct field fields[] = {
+	    {"notifier_waiting_notices", "waiting", FIELD_NUMBER,
+	     "Notices that wait for the notifier."},
+	    {"notifier_lost_notices", "lost", FIELD_NUMBER,
+	     "Notices that were given up since the notifier last worked."},
+	    {"notifier_failing_since_timestamp_seconds", "failing_since", FIELD_TIME,
+	     "When the notifier began to fail; no sample while it works."}};
+	size_t i;
+	json_t *n;
+	head(w, "notifier_up", GAUGE, "0 when the last try to tell the notifier failed.");
+	json_array_foreach(notifiers, i, n)
+	{
+		sample_u64(w, "notifier_up",
+			   (const char *const[]){"notifier", json_str_or(n, "notifier", "?"), NULL},
+			   overview_time(n, "failing_since") == 0);
+	}
+	for (size_t f = 0; f < sizeof fields / sizeof *fields; f++) {
+		head(w, fields[f].name, GAUGE, fields[f].help);
+		json_array_foreach(notifiers, i, n)
+		{
+			sample_field(w, &fields[f],
+				     (const char *const[]){"notifier",
+							   json_str_or(n, "notifier", "?"), NULL},
+				     n);
+		}
+	}
+}
+
+static void put_daemon(struct writing *w, const json_t *agent)
+{
+	static const struct field loaded = {"agent_config_loaded_timestamp_seconds", "loaded",
+					    FIELD_TIME, "When the configuration in use was read."};
+	head(w, "agent_running", GAUGE, "1 while lifeboat run is there.");
+	sample_u64(w, "agent_running", NULL, json_is_integer(json_object_get(agent, "pid")));
+	head(w, "agent_config_refused", GAUGE,
+	     "1 when a newer configuration was refused and the one before it is in use.");
+	sample_u64(w, "agent_config_refused", NULL,
+		   json_is_object(json_object_get(agent, "refused")));
+	head(w, loaded.name, GAUGE, loaded.help);
+	sample_field(w, &loaded, NULL, agent);
+	put_notifiers(w, json_object_get(agent, "notifiers"));
+}
+
 static void put_jobs(struct writing *w, const json_t *agent)
 {
 	const json_t *jobs = json_object_get(agent, "jobs");
@@ -387,8 +434,7 @@ static void put_jobs(struct writing *w, const json_t *agent)
 	json_t *job;
 	if (!json_is_object(agent))
 		return;
-	head(w, "agent_running", GAUGE, "1 while lifeboat run is there.");
-	sample_u64(w, "agent_running", NULL, json_is_integer(json_object_get(agent, "pid")));
+	put_daemon(w, agent);
 	for (size_t i = 0; i < sizeof job_fields / sizeof *job_fields; i++) {
 		head(w, job_fields[i].name, GAUGE, job_fields[i].help);
 		json_object_foreach((json_t *)(uintptr_t)jobs, name, job)

@@ -221,6 +221,49 @@ static int judge_jobs(struct judging *j)
 	return 0;
 }
 
+/* How long ago, by the document's own clock. */
+static int64_t since_ms(const struct judging *j, const json_t *obj, const char *key)
+{
+	return overview_time(j->doc, "generated") - overview_time(obj, key);
+}
+
+/* lifeboat run itself: what it could not read, write or tell. */
+static int judge_agent(struct judging *j)
+{
+	char text[FORMAT_BYTES];
+	const json_t *agent = json_object_get(j->doc, "agent"),
+		     *refused = json_object_get(agent, "refused");
+	size_t i;
+	json_t *item;
+	if (json_is_object(refused)) {
+		const json_t *error = json_object_get(refused, "error");
+		if (because(j, ATTENTION,
+			    "agent.conf was refused %s ago and the one before it is in use: %s",
+			    age(since_ms(j, refused, "since"), text),
+			    json_str_or(error, "message", "?")) < 0 ||
+		    do_this(j, "%s",
+			    json_str_or(error, "hint",
+					"Mend it; HUP lets lifeboat run read it again.")) < 0)
+			return -1;
+	}
+	json_array_foreach(json_object_get(agent, "warnings"), i, item)
+	{
+		if (json_is_string(item) &&
+		    because(j, ATTENTION, "lifeboat run: %s", json_string_value(item)) < 0)
+			return -1;
+	}
+	json_array_foreach(json_object_get(agent, "notifiers"), i, item)
+	{
+		if (overview_time(item, "failing_since") != 0 &&
+		    because(j, ATTENTION, "notifier '%s' can't be told since %s: %s",
+			    json_str_or(item, "notifier", "?"),
+			    age(since_ms(j, item, "failing_since"), text),
+			    json_str_or(item, "error", "?")) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* "the newest proven backup is 7 h old and was restored in 3.8 s" */
 static int proven_text(const json_t *proven, char **ret, struct err *err)
 {
@@ -260,7 +303,7 @@ int overview_judge(json_t *doc, const struct config *c, struct err *err)
 	if (reasons == NULL)
 		return err_nomem(err, "the verdict");
 	if (judge_stores(&j, &reached) < 0 || judge_backups(&j, reached) < 0 ||
-	    judge_jobs(&j) < 0 || write_verdict(&j, &verdict) < 0 ||
+	    judge_jobs(&j) < 0 || judge_agent(&j) < 0 || write_verdict(&j, &verdict) < 0 ||
 	    json_put(doc, "level", json_string(level_names[j.level]), err) < 0 ||
 	    json_put(doc, "verdict", json_text_value(verdict), err) < 0)
 		return -1;

@@ -80,7 +80,6 @@ static void admit(struct agenda *a, enum job_kind kind, int64_t now_ms, struct a
 		e->due_ms = newest;
 		e->trigger = until - newest > ON_TIME_MS ? JOB_BY_CATCH_UP : JOB_BY_SCHEDULE;
 		e->retry_ms = 0;
-		e->attempts = 0;
 	} else if (from > e->handled_ms) {
 		int64_t missed = next_ms(a, kind, e->handled_ms);
 		if (missed <= from)
@@ -178,7 +177,6 @@ bool agenda_request(struct agenda *a, enum job_kind kind, int64_t now_ms)
 		return false;
 	e->due_ms = now_ms;
 	e->trigger = JOB_BY_SIGNAL;
-	e->attempts = 0;
 	e->retry_ms = 0;
 	return true;
 }

@@ -7,8 +7,8 @@
 #include "agent/daemon/state.h"
 #include "agent/overview.h"
 
-/* What may be wrong: two things of each job, and two of their own. */
-enum { FAILING, OVERDUE = JOB_KINDS, SUSPICIOUS = 2 * JOB_KINDS, UNPROVEN, SLOTS };
+/* What may be wrong: two things of each job, two of their own, and a refused configuration. */
+enum { FAILING, OVERDUE = JOB_KINDS, SUSPICIOUS = 2 * JOB_KINDS, UNPROVEN, REFUSED, SLOTS };
 
 struct condition {
 	int64_t since_ms; /* 0: all is well */
@@ -195,7 +195,11 @@ enum alarm_event alarms_heed(struct alarms *a, const struct daemon_event *e)
 	switch (e->kind) {
 	case DAEMON_STARTED:
 	case DAEMON_RELOADED:
+		end_it(&a->conditions[REFUSED], NULL);
 		heed_status(a, e);
+		break;
+	case DAEMON_REFUSED:
+		raise_it(&a->conditions[REFUSED], e->wall_ms, e->facts);
 		break;
 	case DAEMON_JOB_BEGAN:
 		return ALARM_START;
@@ -207,7 +211,6 @@ enum alarm_event alarms_heed(struct alarms *a, const struct daemon_event *e)
 		break;
 	case DAEMON_RECOVERED: /* known from the run itself */
 	case DAEMON_MISSED:    /* overdue is what comes of it */
-	case DAEMON_REFUSED:
 	case DAEMON_STOPPING:
 		break;
 	}
@@ -232,15 +235,17 @@ static enum alarm_event event_of(size_t slot)
 {
 	return slot == UNPROVEN     ? ALARM_UNPROVEN
 	       : slot == SUSPICIOUS ? ALARM_SUSPICIOUS
+	       : slot == REFUSED    ? ALARM_FAILURE
 	       : slot >= OVERDUE    ? ALARM_OVERDUE
 				    : ALARM_FAILURE;
 }
 
-/* Whose recovery ends it. */
+/* Whose recovery ends it; JOB_KINDS: that of the configuration. */
 static enum job_kind job_of(size_t slot)
 {
 	return slot == UNPROVEN     ? JOB_DRILL
 	       : slot == SUSPICIOUS ? JOB_BACKUP
+	       : slot == REFUSED    ? JOB_KINDS
 				    : (enum job_kind)(slot % JOB_KINDS);
 }
 
@@ -291,7 +296,7 @@ static bool next_raised(struct alarms *a, const struct config_notify *n, struct 
 static bool next_recovered(struct alarms *a, const struct config_notify *n, struct told *t,
 			   const char *stack, int64_t now_ms, json_t **ret)
 {
-	for (enum job_kind k = 0; k < JOB_KINDS; k++) {
+	for (enum job_kind k = 0; k <= JOB_KINDS; k++) {
 		const json_t *facts = NULL;
 		int64_t told_ms = 0;
 		bool well = true;
@@ -356,7 +361,9 @@ int64_t alarms_due(const struct alarms *a, const struct config_notify *n, int64_
 
 static void slot_name(size_t slot, char out[64])
 {
-	if (slot >= SUSPICIOUS)
+	if (slot == REFUSED)
+		snprintf(out, 64, "refused");
+	else if (slot >= SUSPICIOUS)
 		snprintf(out, 64, "%s", alarm_event_name(event_of(slot)));
 	else
 		snprintf(out, 64, "%s/%s", alarm_event_name(event_of(slot)),

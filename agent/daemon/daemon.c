@@ -51,12 +51,21 @@ json_t *daemon_facts(struct daemon *d)
 				.agenda = &d->agenda,
 				.now_ms = clock_wall_ms(),
 				.started_ms = d->started_ms,
+				.loaded_ms = d->loaded_ms,
+				.refused = d->refused,
 				.warnings = &warnings};
 	if ((d->state->warning != NULL && strlist_push(&warnings, d->state->warning, &err) < 0) ||
 	    (d->save_fails && strlist_pushf(&warnings, &err, "the state can't be written to '%s'",
 					    d->state->dir) < 0) ||
 	    state_document(d->state, &f, &doc, &err) < 0)
 		return NULL;
+	for (size_t i = 0; daemon_parts[i] != NULL; i++) {
+		if (d->parts[i] == NULL || daemon_parts[i]->describe == NULL ||
+		    daemon_parts[i]->describe(d->parts[i], doc, &err) == 0)
+			continue;
+		json_decref(doc);
+		return NULL;
+	}
 	return doc;
 }
 
@@ -216,6 +225,9 @@ static void setup_swap(struct daemon *d, struct setup *s)
 	d->config = s->config;
 	d->config_fd = s->fd;
 	d->zone = s->zone;
+	d->loaded_ms = now;
+	json_decref(d->refused);
+	d->refused = NULL;
 	*s = old;
 }
 
@@ -241,12 +253,24 @@ static void start_part(struct daemon *d, size_t i)
 	}
 }
 
+/* Until another one is accepted it is said that this one was not. */
 static void refuse(struct daemon *d, const struct err *why)
 {
 	CLEANUP(json_freep)
-	json_t *facts = json_pack("{s:{s:s, s:o, s:o}}", "error", "code", err_code_name(why->code),
-				  "message", json_text_value(why->msg), "hint",
-				  why->hint[0] != '\0' ? json_text_value(why->hint) : json_null());
+	json_t *facts =
+	    json_pack("{s:{s:s, s:o, s:o}, s:o}", "error", "code", err_code_name(why->code),
+		      "message", json_text_value(why->msg), "hint",
+		      why->hint[0] != '\0' ? json_text_value(why->hint) : json_null(), "loaded",
+		      state_time(d->loaded_ms));
+	json_t *since = json_object_get(d->refused, "since");
+	json_t *refused = json_pack(
+	    "{s:o, s:O}", "since", since != NULL ? json_incref(since) : state_time(clock_wall_ms()),
+	    "error", json_object_get(facts, "error"));
+	if (refused != NULL) {
+		json_decref(d->refused);
+		d->refused = refused;
+	}
+	daemon_publish(d);
 	log_line(LOG_ERROR, "%s; the configuration of before stays", why->msg);
 	if (why->hint[0] != '\0')
 		fprintf(stderr, "HINT: %s\n", why->hint);
@@ -290,11 +314,14 @@ void daemon_reload(struct daemon *d)
 static void daemon_done(struct daemon *d)
 {
 	for (size_t i = 0; daemon_parts[i] != NULL && i < DAEMON_PARTS_MAX; i++)
-		if (d->parts[i] != NULL)
+		if (d->parts[i] != NULL) {
 			daemon_parts[i]->stop(d->parts[i]);
+			d->parts[i] = NULL;
+		}
 	supervise_free(d->job);
 	child_free(d->hook);
 	json_decref(d->run);
+	json_decref(d->refused);
 	state_close(d->state);
 	config_free(d->config);
 	zone_free(d->zone);

@@ -52,7 +52,8 @@ enum daemon_event_kind {
 	 * facts: job, due (the last of them) */
 	DAEMON_MISSED,
 	DAEMON_RELOADED, /* facts: daemon_status */
-	/* SIGHUP found a broken configuration; the old one stays. facts: error */
+	/* SIGHUP found a broken configuration; the old one stays. facts: error, loaded (the old
+	 * one's time) */
 	DAEMON_REFUSED,
 	DAEMON_STOPPING /* facts: daemon_status */
 };
@@ -86,6 +87,9 @@ struct daemon_part {
 	void (*wish)(void *part, struct daemon_wish *w); /* NULL: wants nothing of the loop */
 	void (*wake)(void *part);                        /* fd is readable, or due has come */
 	void (*stop)(void *part);                        /* frees it; waits for nothing long */
+	/* Puts fields of its own into what daemon_status gives; NULL: has none. When they change
+	 * it calls daemon_publish. */
+	int (*describe)(void *part, json_t *doc, struct err *err);
 };
 
 /* NULL-terminated; in parts.c. */
@@ -96,6 +100,11 @@ extern const struct daemon_part notify_part; /* alarms; in notify_part.c */
 /*
  * How things stand, as a new object that the caller owns. From any thread.
  *   stack, pid, started, config (its path), timezone, state_dir, warnings (of the state file)
+ *   loaded    when the configuration in use was read
+ *   refused   null, or what SIGHUP found since and refused: {"since", "error"}
+ *   notifiers of each: {"notifier", "waiting" (notices), "failing_since" (or null), "error" (of the
+ *             last try, or null), "retry_at", "lost" (notices that were given up since it last
+ *             worked)}
  *   running   the run that goes on, or null
  *   jobs      {"backup": {…}} for each kind that has a schedule or has ever run:
  *             schedule (cron text or null), next (time or null), retry_at, overdue (bool),
@@ -108,7 +117,8 @@ extern const struct daemon_part notify_part; /* alarms; in notify_part.c */
 int daemon_status(struct daemon *d, json_t **ret, struct err *err) MUST_USE;
 
 /* The same without the daemon, from its state file: `running` and pid are null unless a daemon
- * holds the lock. ERR_ABSENT when there is no state file. For `lifeboat status` and `metrics`. */
+ * holds the lock, as is `refused`. ERR_ABSENT when there is no state file. For `lifeboat status`
+ * and `metrics`. */
 int daemon_status_read(const struct config *c, json_t **ret, struct err *err) MUST_USE;
 
 /* `lifeboat run`: until a signal ends it. */

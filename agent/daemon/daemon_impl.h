@@ -19,7 +19,8 @@ struct daemon {
 	struct agenda agenda;
 	struct state *state;
 	struct wake wake;
-	int64_t started_ms;
+	int64_t started_ms, loaded_ms;
+	json_t *refused; /* as in daemon_status; NULL: nothing */
 	bool save_fails; /* said once */
 
 	/* the job that runs */

@@ -15,18 +15,20 @@ enum { TEXT_BYTES = 1500, BODY_BYTES = 1 << 18 };
 
 static void make_title(const struct notice_opts *o, char *out, size_t cap)
 {
-	const char *job = job_kind_name(o->job);
+	bool is_config = o->job == JOB_KINDS;
+	const char *job = is_config ? "agent.conf" : job_kind_name(o->job);
 	const char *outcome = json_str_or(o->facts, "outcome", "");
 	const char *words = "";
 	switch (o->event) {
 	case ALARM_FAILURE:
-		words = strcmp(outcome, "unverified") == 0 ? " could not verify"
-			: strcmp(outcome, "locked") == 0   ? " found a lock"
-			: strcmp(outcome, "timeout") == 0  ? " was not done in time"
-							   : " failed";
+		words = is_config                            ? " was refused"
+			: strcmp(outcome, "unverified") == 0 ? " could not verify"
+			: strcmp(outcome, "locked") == 0     ? " found a lock"
+			: strcmp(outcome, "timeout") == 0    ? " was not done in time"
+							     : " failed";
 		break;
 	case ALARM_RECOVERY:
-		words = " works again";
+		words = is_config ? " is accepted again" : " works again";
 		break;
 	case ALARM_SUCCESS:
 		words = " succeeded";
@@ -74,10 +76,13 @@ static int say_failure(const struct notice_opts *o, struct buf *b, struct err *e
 	const json_t *e = json_object_get(o->facts, "error");
 	const char *hint = json_str_or(e, "hint", NULL);
 	const char *again = json_str_or(o->facts, "retry_at", NULL);
+	const char *loaded = json_str_or(o->facts, "loaded", NULL);
 	if (buf_puts(b, json_str_or(e, "message", "The reason is not known."), err) < 0 ||
 	    (hint != NULL && buf_printf(b, err, "\nHint: %s", hint) < 0))
 		return -1;
-	return again == NULL ? 0 : buf_printf(b, err, "\nIt is tried again at %s.", again);
+	if (again != NULL && buf_printf(b, err, "\nIt is tried again at %s.", again) < 0)
+		return -1;
+	return loaded == NULL ? 0 : buf_printf(b, err, "\nThe one of %s stays in use.", loaded);
 }
 
 static int say_overdue(const struct notice_opts *o, struct buf *b, struct err *err)
@@ -155,13 +160,13 @@ json_t *notice_new(const struct notice_opts *o)
 	if (done < 0)
 		return NULL;
 	cut_text(plain, TEXT_BYTES);
-	return json_pack("{s:s, s:o, s:s, s:s?, s:s?, s:o, s:o, s:s, s:o, s:b}", "event",
+	return json_pack("{s:s, s:o, s:s?, s:s?, s:s?, s:o, s:o, s:s, s:o, s:b}", "event",
 			 alarm_event_name(o->event), "stack", json_text_value(o->stack), "job",
-			 job_kind_name(o->job), "outcome", json_str_or(o->facts, "outcome", NULL),
-			 "backup", json_str_or(o->facts, "backup", NULL), "title",
-			 json_text_value(title), "message", json_text_value(plain), "time",
-			 clock_rfc3339(o->now_ms, when), "since", state_time(o->since_ms),
-			 "reminder", o->reminder);
+			 o->job == JOB_KINDS ? NULL : job_kind_name(o->job), "outcome",
+			 json_str_or(o->facts, "outcome", NULL), "backup",
+			 json_str_or(o->facts, "backup", NULL), "title", json_text_value(title),
+			 "message", json_text_value(plain), "time", clock_rfc3339(o->now_ms, when),
+			 "since", state_time(o->since_ms), "reminder", o->reminder);
 }
 
 json_t *notice_test(const char *stack, int64_t now_ms)

@@ -3,9 +3,10 @@
  * others want in its place.
  *
  *   event      "failure", "recovery", "success", "overdue", "suspicious", "unproven", "start",
- * "test" stack, job, outcome (of the run, or null), backup (its id or null) title      one line:
- * "hdms: backup failed" message    what is known, in sentences and lines time       when it was
- * made; since: when the state began, or null reminder   true: it was told before
+ * "test" stack, job (null: it is about agent.conf) outcome    of the run, or null backup     its
+ * id, or null title      one line: "hdms: backup failed" message    what is known, in sentences and
+ * lines time       when it was made since      when the state began, or null reminder   true: it
+ * was told before
  */
 #ifndef LIFEBOAT_AGENT_NOTICE_H
 #define LIFEBOAT_AGENT_NOTICE_H

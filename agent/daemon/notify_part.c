@@ -14,43 +14,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "agent/config_notify.h"
-#include "agent/daemon/alarm.h"
-#include "agent/daemon/daemon_impl.h"
 #include "agent/daemon/notice.h"
+#include "agent/daemon/notify_impl.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/retry.h"
 
 enum {
-	QUEUE_MAX = 32,
-	STATE_MAX_BYTES = 4 << 20,
 	RETRY_FIRST_MS = 10000,
 	RETRY_LONGEST_MS = 3600000,
 	KILL_AFTER_MS = 5000, /* behind its own time-out */
 	STOP_MS = 1000,
 	AGAIN_MS = 1000
-};
-
-/* One notifier and what waits for it. */
-struct outlet {
-	char *label;
-	json_t *queue; /* array of notices; the first is the one that is sent */
-	struct child *child;
-	int pidfd;
-	unsigned failed;
-	struct deadline due; /* of the next try, or of the child's end */
-};
-
-struct notify {
-	struct daemon *daemon;
-	const struct config *config;
-	struct alarms *alarms;
-	struct outlet *outlets; /* in the order of the configuration */
-	size_t count;
-	char *path;
-	int epoll;
-	bool changed;
-	bool save_failed; /* said once */
 };
 
 /* ---- life of an outlet ---- */
@@ -77,75 +52,18 @@ static void free_outlets(struct outlet *all, size_t count)
 	free(all);
 }
 
-/* ---- memory ---- */
-
-static json_t *document(const struct notify *p)
-{
-	CLEANUP(json_freep) json_t *queues = json_object();
-	for (size_t i = 0; i < p->count; i++)
-		if (json_object_set(queues, p->outlets[i].label, p->outlets[i].queue) < 0)
-			return NULL;
-	return json_pack("{s:i, s:o, s:O}", "version", 1, "alarms", alarms_document(p->alarms),
-			 "queues", queues);
-}
-
-static void save(struct notify *p)
-{
-	struct err err = ERR_INIT;
-	CLEANUP(json_freep) json_t *doc = p->changed ? document(p) : NULL;
-	CLEANUP(freep) char *text = NULL;
-	if (!p->changed)
-		return;
-	p->changed = false;
-	if (doc != NULL && json_text(doc, false, &text, &err) == 0 &&
-	    file_write_all(p->path, 0640, text, strlen(text), &err) == 0) {
-		p->save_failed = false;
-		return;
-	}
-	if (!p->save_failed)
-		log_line(LOG_WARN, "notify: %s; alarms go on, but a restart would repeat them",
-			 doc != NULL ? err.msg : "out of memory");
-	p->save_failed = true;
-}
-
-/* What can't be read is begun anew: an alarm too many is better than none. */
-static void load(struct notify *p)
-{
-	struct err err = ERR_INIT;
-	CLEANUP(buf_done) struct buf text;
-	CLEANUP(json_freep) json_t *doc = NULL;
-	buf_init(&text, STATE_MAX_BYTES);
-	if (file_read_all(p->path, &text, &err) < 0 ||
-	    json_parse(buf_text(&text), text.len, &doc, &err) < 0) {
-		if (err.code != ERR_ABSENT)
-			log_line(LOG_WARN, "notify: '%s': %s; begun anew", p->path, err.msg);
-		return;
-	}
-	alarms_restore(p->alarms, json_object_get(doc, "alarms"));
-	for (size_t i = 0; i < p->count; i++) {
-		const json_t *queue =
-		    json_object_get(json_object_get(doc, "queues"), p->outlets[i].label);
-		size_t n;
-		json_t *notice;
-		json_array_foreach((json_t *)(uintptr_t)queue, n, notice)
-		{
-			if (n >= QUEUE_MAX || !json_is_object(notice) ||
-			    json_array_append(p->outlets[i].queue, notice) < 0)
-				break;
-		}
-	}
-}
-
 /* ---- what waits ---- */
 
 static void push(struct notify *p, struct outlet *o, json_t *notice)
 {
 	size_t busy = o->child != NULL ? 1 : 0;
 	p->changed = true;
-	if (json_array_size(o->queue) >= QUEUE_MAX) {
+	if (json_array_size(o->queue) >= NOTIFY_QUEUE_MAX) {
 		log_line(LOG_WARN, "notify %s: too much waits; the oldest notice is dropped",
 			 o->label);
 		json_array_remove(o->queue, busy);
+		o->lost++;
+		p->differs = true;
 	}
 	if (json_array_append_new(o->queue, notice) < 0)
 		log_line(LOG_WARN, "notify %s: out of memory: a notice is lost", o->label);
@@ -241,6 +159,10 @@ static void note_failure(struct notify *p, size_t i, bool again, int64_t wait_ms
 	const struct config_notify *n = &p->config->notifiers[i];
 	struct outlet *o = &p->outlets[i];
 	o->failed++;
+	if (o->failing_ms == 0)
+		o->failing_ms = clock_wall_ms();
+	snprintf(o->error, sizeof o->error, "%s", why);
+	p->changed = p->differs = true;
 	if (again && o->failed <= n->retries) {
 		if (o->failed == 1)
 			log_line(LOG_WARN, "notify %s: %s; it is tried again", o->label, why);
@@ -255,8 +177,8 @@ static void note_failure(struct notify *p, size_t i, bool again, int64_t wait_ms
 		 json_str_or(json_array_get(o->queue, 0), "title", "?"));
 	json_array_remove(o->queue, 0);
 	o->failed = 0;
+	o->lost++;
 	o->due = deadline_in(0);
-	p->changed = true;
 }
 
 static void start(struct notify *p, size_t i)
@@ -307,6 +229,9 @@ static void finish(struct notify *p, size_t i)
 		o->failed = 0;
 		o->due = deadline_in(0);
 		p->changed = true;
+		p->differs = p->differs || o->failing_ms != 0;
+		o->failing_ms = 0;
+		o->lost = 0;
 		return;
 	}
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -328,7 +253,7 @@ static void step(struct notify *p)
 		    deadline_left_ms(o->due) == 0)
 			start(p, i);
 	}
-	save(p);
+	notify_save(p);
 }
 
 /* What is under way gets a moment to end: else it would be sent again after the next start. */
@@ -347,7 +272,7 @@ static void wait_a_moment(struct notify *p)
 			finish(p, i);
 	}
 	cancel_release();
-	save(p);
+	notify_save(p);
 }
 
 /* ---- the part ---- */
@@ -416,7 +341,7 @@ static int notify_start(struct daemon *d, const struct config *c, void **ret, st
 	if (str_printf(&p->path, err, "%s/%s.notify.json", d->state->dir, c->stack.name) < 0 ||
 	    alarms_new(clock_wall_ms(), &p->alarms, err) < 0 || set_outlets(p, c, err) < 0)
 		return -1;
-	load(p);
+	notify_load(p);
 	alarms_keep(p->alarms, c->notifiers, c->notifier_count);
 	p->changed = true;
 	*ret = p;
@@ -500,4 +425,5 @@ const struct daemon_part notify_part = {.name = "notify",
 					.event = notify_event,
 					.wish = notify_wish,
 					.wake = notify_wake,
-					.stop = notify_stop};
+					.stop = notify_stop,
+					.describe = notify_describe};

@@ -206,6 +206,50 @@ static void put_runs(struct html *h, const json_t *history)
 	html_raw(h, "</details>\n");
 }
 
+static void put_refused(struct html *h, const json_t *agent)
+{
+	const json_t *refused = json_object_get(agent, "refused");
+	if (!json_is_object(refused))
+		return;
+	html_raw(h, "<p><span class=\"badge bad\">refused</span> The agent.conf of ");
+	html_time(h, overview_time(refused, "since"));
+	html_raw(h, ": ");
+	html_text(h, json_str_or(json_object_get(refused, "error"), "message", "?"));
+	html_raw(h, ". The one of ");
+	html_time(h, overview_time(agent, "loaded"));
+	html_raw(h, " stays in use.</p>\n");
+}
+
+static void put_notifiers(struct html *h, const json_t *list)
+{
+	static const char *const columns[] = {"Notifier",      "State", "#Waiting", "#Lost",
+					      "Failing since", "Why",   NULL};
+	size_t i;
+	json_t *n;
+	if (json_array_size(list) == 0)
+		return;
+	html_raw(h, "<h3>Who is told</h3>\n");
+	begin_table(h, "notifiers", columns);
+	json_array_foreach(list, i, n)
+	{
+		int64_t since = overview_time(n, "failing_since");
+		html_raw(h, "<tr><th scope=\"row\">");
+		html_text(h, json_str_or(n, "notifier", "?"));
+		html_raw(h, since != 0
+				? "</th><td><span class=\"badge bad\">can\xE2\x80\x99t be told"
+				: "</th><td><span class=\"badge good\">works");
+		html_raw(h, "</span></td>");
+		number_cell(h, json_u64_or(n, "waiting", 0));
+		number_cell(h, json_u64_or(n, "lost", 0));
+		html_raw(h, "<td>");
+		html_time(h, since);
+		html_raw(h, "</td><td class=\"wrap\">");
+		html_text(h, json_str_or(n, "error", ""));
+		html_raw(h, "</td></tr>\n");
+	}
+	end_table(h);
+}
+
 void page_jobs(struct html *h, const json_t *agent)
 {
 	static const char *const columns[] = {"Job",   "Next",         "Last run", "Outcome",
@@ -229,6 +273,7 @@ void page_jobs(struct html *h, const json_t *agent)
 	if (!json_is_integer(json_object_get(agent, "pid")))
 		html_raw(h, "<p><span class=\"badge bad\">not running</span> The agent is not "
 			    "there: nothing will run by itself.</p>");
+	put_refused(h, agent);
 	begin_table(h, "next runs", columns);
 	json_object_foreach(json_object_get(agent, "jobs"), name, job)
 	{
@@ -236,6 +281,7 @@ void page_jobs(struct html *h, const json_t *agent)
 	}
 	end_table(h);
 	put_runs(h, json_object_get(agent, "history"));
+	put_notifiers(h, json_object_get(agent, "notifiers"));
 	html_raw(h, "</section>\n");
 }
 

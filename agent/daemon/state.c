@@ -336,6 +336,7 @@ int daemon_status_read(const struct config *c, json_t **ret, struct err *err)
 		json_object_del(job, "agenda");
 	}
 	if (!is_held(c, dir) && (json_put(doc, "running", json_null(), err) < 0 ||
+				 json_put(doc, "refused", json_null(), err) < 0 ||
 				 json_put(doc, "pid", json_null(), err) < 0))
 		return -1;
 	json_object_del(doc, "version");

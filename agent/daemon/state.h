@@ -47,7 +47,8 @@ int state_ended(struct state *s, enum job_kind kind, bool success, json_t *run, 
 struct state_facts {
 	const struct config *config;
 	const struct agenda *agenda;
-	int64_t now_ms, started_ms;
+	int64_t now_ms, started_ms, loaded_ms;
+	json_t *refused; /* NULL: none */
 	const struct strlist *warnings;
 };
 /* daemon_status, and "version" and "agenda". A new reference. */

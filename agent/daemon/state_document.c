@@ -59,10 +59,11 @@ int state_document(const struct state *s, const struct state_facts *f, json_t **
 	const char *zone = f->config->timezone != NULL ? f->config->timezone : "UTC";
 	CLEANUP(json_freep)
 	json_t *doc =
-	    json_pack("{s:i, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "version", 1, "stack",
-		      json_text_value(f->config->stack.name), "pid", (json_int_t)getpid(),
+	    json_pack("{s:i, s:o, s:I, s:o, s:o, s:o, s:O?, s:[], s:o, s:o, s:o}", "version", 1,
+		      "stack", json_text_value(f->config->stack.name), "pid", (json_int_t)getpid(),
 		      "started", state_time(f->started_ms), "config",
-		      json_text_value(f->config->path), "timezone", json_text_value(zone),
+		      json_text_value(f->config->path), "loaded", state_time(f->loaded_ms),
+		      "refused", f->refused, "notifiers", "timezone", json_text_value(zone),
 		      "state_dir", json_text_value(s->dir), "running", or_null(s->running));
 	CLEANUP(json_freep) json_t *warnings = json_array();
 	if (doc == NULL)

@@ -49,6 +49,7 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
             d.wait_log("HINT: allowed are *, 0 to 23, ranges")
             wait_for("READY after RELOADING", lambda: "READY=1" in d.messages()[-1]
                      and any(m.startswith("RELOADING=1\nMONOTONIC_USEC=") for m in d.told))
+            first = d.state()["refused"]
             # Jobs too go by the one that was accepted.
             d.signal(signal.SIGUSR1)
             self.assertEqual(d.ended(1)["outcome"], "success")
@@ -56,12 +57,34 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
             self.stack.write_conf(good.replace("name = hdms", "name = other"))
             d.signal(signal.SIGHUP)
             d.wait_log("the stack's name and state_dir can't change while it runs")
+            self.assert_refused_since(d, first)
             self.stack.write_conf(good.replace("backup = 0 2 * * *", "backup = @weekly\ndrill = 0 4 * * sun"))
             d.signal(signal.SIGHUP)
             d.wait_log("configuration read again")
+            self.assertIsNone(d.state()["refused"])
+            self.assertIn("lifeboat_agent_config_refused{stack=\"hdms\"} 0\n",
+                          self.stack.lifeboat("-q", "status", "--metrics", "/dev/stdout").out)
             self.assertEqual(d.state()["jobs"]["backup"]["schedule"], "@weekly")
             self.assertEqual(d.state()["jobs"]["drill"]["schedule"], "0 4 * * sun")
             d.stop()
+
+    def assert_refused_since(self, d, first):
+        """Told by status in every form, for as long as it is so: since when, why, what is in use."""
+        good = self.stack.conf()
+        refused = d.state()["refused"]
+        self.assertEqual(refused["since"], first["since"])
+        self.assertIn("the hour '25' is none", first["error"]["message"])
+        self.assertIn("state_dir can't change", refused["error"]["message"])
+        self.stack.write_conf(good.replace("name = other", "name = hdms"))
+        said = self.stack.lifeboat("status", "--json", "--html", "page.html", "--metrics", "metrics", expect=2)
+        self.assertEqual(said.json["agent"]["refused"], refused)
+        self.assertLessEqual(said.json["agent"]["loaded"], refused["since"])
+        page = (self.stack.folder / "page.html").read_text()
+        self.assertIn("agent.conf was refused", page)
+        self.assertIn('<span class="badge bad">refused</span>', page)
+        self.assertIn('lifeboat_agent_config_refused{stack="hdms"} 1\n', (self.stack.folder / "metrics").read_text())
+        self.assertRegex(self.stack.lifeboat("status").out,
+                         "agent.conf was refused .* ago and the one before it is in use: the stack's name and state_dir")
 
     def test_second_daemon_is_refused(self):
         with self.daemon("") as d:

@@ -304,6 +304,7 @@ command = echo "$$LIFEBOAT_EVENT" >> told""" % (port, self.hook.url)) as d:
             self.assertLess(time.monotonic() - began, 10)
             wait_for("both to wait", lambda: len(self.state_file()["queues"]["down"]) == 2)
             self.assertNotIn("secret-path", d.log())
+            self.assert_told_by_status(d, port)
             d.stop()
         late = Hook(port)
         self.addCleanup(late.close)
@@ -311,8 +312,53 @@ command = echo "$$LIFEBOAT_EVENT" >> told""" % (port, self.hook.url)) as d:
             late.wait("/secret-path", 2)
             self.assertEqual([n["event"] for n in late.at("/secret-path")], ["failure", "recovery"])
             wait_for("nothing to wait", lambda: not self.state_file()["queues"]["down"])
+            wait_for("it to be said to work", lambda: [d.state()["notifiers"][0][key] for key in (
+                "failing_since", "error", "waiting", "lost")] == [None, None, 0, 0])
+            # What the slow one has lost is not forgotten by a restart.
+            self.assertEqual(d.state()["notifiers"][1]["lost"], 2)
             d.stop()
         self.assert_nothing_left()
+
+    def assert_told_by_status(self, d, port):
+        """Who could not be told: how much waits and is lost, since when, and why."""
+        down, slow, quick = wait_for("all to be known", lambda: [
+            n for n in (d.state()["notifiers"],) if (n[0]["waiting"], n[1]["lost"], n[2]["waiting"]) == (2, 2, 0)])[0]
+        self.assertEqual((down["notifier"], slow["notifier"], quick["notifier"]), ("down", "slow", "quick"))
+        self.assertIn("POST 'http://127.0.0.1:%d/...': " % port, down["error"])
+        self.assertRegex(down["failing_since"], r"^\d{4}-")
+        self.assertRegex(down["retry_at"], r"^\d{4}-")
+        self.assertEqual((slow["waiting"], quick), (0, dict(quick, waiting=0, lost=0, failing_since=None, error=None,
+                                                           retry_at=None)))
+        said = self.stack.lifeboat("status", "--html", "page.html", "--metrics", "metrics", expect=2)
+        self.assertRegex(said.out, "notify +'down' can't be told: notices waiting 2, lost 0, first failure ")
+        self.assertRegex(said.out, "notify +'slow' can't be told: notices waiting 0, lost 2, first failure ")
+        self.assertIn("notifier 'down' can't be told since ", said.out)
+        metrics = (self.stack.folder / "metrics").read_text()
+        for sample in ('up{stack="hdms",notifier="down"} 0', 'up{stack="hdms",notifier="quick"} 1',
+                       'waiting_notices{stack="hdms",notifier="down"} 2', 'lost_notices{stack="hdms",notifier="slow"} 2'):
+            self.assertIn("lifeboat_notifier_%s\n" % sample, metrics)
+        page = (self.stack.folder / "page.html").read_text()
+        self.assertEqual((page.count("can\u2019t be told</span>"), page.count("works</span>")), (2, 1))
+        self.assertNotIn("secret-path", page + metrics + said.out)
+
+    def test_refused_configuration_is_told_and_that_it_is_mended(self):
+        with self.daemon("[notify ops]\nurl = %s/ops" % self.hook.url) as d:
+            good = self.stack.conf()
+            self.stack.write_conf(good + "[schedule]\nbackup = never\n")
+            for _ in range(2):
+                d.signal(signal.SIGHUP)
+                refused = self.hook.wait("/ops")[0]
+            self.assertEqual((refused["event"], refused["job"], refused["title"]),
+                             ("failure", None, "hdms: agent.conf was refused"))
+            self.assertIn("the minute 'never' is none\nHint: ", refused["message"])
+            self.assertIn("\nThe one of %s stays in use." % d.state()["loaded"], refused["message"])
+            self.stack.write_conf(good)
+            d.signal(signal.SIGHUP)
+            told = self.hook.wait("/ops", 2)
+            self.assertEqual([n["title"] for n in told[1:]], ["hdms: agent.conf is accepted again"])
+            self.assertEqual(told[1]["event"], "recovery")
+            d.stop()
+        self.assertEqual(len(self.hook.got), 2)
 
     def test_broken_memory_and_reload(self):
         state = self.stack.folder / "state"

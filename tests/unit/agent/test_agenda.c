@@ -1,86 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <cmocka.h>
-
-#include "agent/daemon/agenda.h"
-
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
-#define DAY (24 * (int64_t)HOUR)
-
-/* A clock that the test drives, and an agenda by it. */
-struct desk {
-	struct agenda a;
-	struct agenda_look look;
-	struct agenda_end end;
-	struct zone *zone;
-	int64_t now;
-};
-
-static int64_t at(const char *text)
-{
-	struct tm tm = {0};
-	assert_non_null(strptime(text, "%Y-%m-%d %H:%M", &tm));
-	return (int64_t)timegm(&tm) * SECOND;
-}
-
-static void schedule(struct desk *d, enum job_kind kind, const char *text)
-{
-	struct err err = ERR_INIT;
-	d->a.rules[kind].scheduled = true;
-	assert_int_equal(cron_parse(text, &d->a.rules[kind].cron, &err), 0);
-}
-
-static void begin(struct desk *d, const char *zone, const char *now)
-{
-	struct err err = ERR_INIT;
-	*d = (struct desk){.now = at(now)};
-	assert_int_equal(zone_load(zone, &d->zone, &err), 0);
-	d->a.running = JOB_KINDS;
-	d->a.opts = (struct agenda_opts){.zone = d->zone,
-					 .catch_up_ms = 6 * HOUR,
-					 .overdue_ms = 2 * HOUR,
-					 .retries = 3,
-					 .retry_wait_ms = 5 * MINUTE};
-}
-
-static void start(struct desk *d)
-{
-	agenda_resume(&d->a, d->now, &d->look);
-}
-
-static enum job_kind look_at(struct desk *d, int64_t now)
-{
-	d->now = now;
-	agenda_look(&d->a, now, &d->look);
-	return d->look.run;
-}
-
-static enum job_kind look(struct desk *d, const char *now)
-{
-	return look_at(d, at(now));
-}
-
-static void run(struct desk *d, enum job_kind kind, int64_t took, enum job_outcome outcome)
-{
-	assert_int_equal(d->look.run, kind);
-	agenda_began(&d->a, kind, d->now);
-	d->now += took;
-	agenda_ended(&d->a, kind, d->now, outcome, outcome == JOB_SUCCEEDED ? 0 : 1, UINT64_MAX / 2,
-		     &d->end);
-}
-
-static void done(struct desk *d)
-{
-	zone_free(d->zone);
-}
-
-#define assert_time(ms, text) assert_int_equal(ms, at(text))
+#include "tests/support/agenda_desk.h"
 
 /* ---- on time ---- */
 
@@ -541,7 +459,9 @@ static void request__now__runs_once_and_moves_no_schedule(void **state)
 	schedule(&d, JOB_BACKUP, "0 2 * * *");
 	start(&d);
 	look(&d, "2026-01-01 01:00");
+	d.a.entries[JOB_BACKUP].retry_ms = d.now + HOUR;
 	assert_true(agenda_request(&d.a, JOB_BACKUP, d.now));
+	assert_int_equal(d.a.entries[JOB_BACKUP].retry_ms, 0);
 	assert_false(agenda_request(&d.a, JOB_BACKUP, d.now));
 	assert_int_equal(look_at(&d, d.now), JOB_BACKUP);
 	agenda_began(&d.a, JOB_BACKUP, d.now);
@@ -573,6 +493,13 @@ static void delay__of_a_host__is_constant_and_spread(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_in_range(quarters[i], 180, 320);
 	assert_int_equal(agenda_delay_ms("a", 0), 0);
+	/* Of two milliseconds both are used. */
+	int64_t sum = 0;
+	for (char seed[2] = "a"; seed[0] <= 'z'; seed[0]++) {
+		assert_in_range(agenda_delay_ms(seed, 1), 0, 1);
+		sum += agenda_delay_ms(seed, 1);
+	}
+	assert_in_range(sum, 5, 21);
 }
 
 int main(void)

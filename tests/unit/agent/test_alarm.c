@@ -102,6 +102,34 @@ static void alarms__failure__told_once_then_reminded_then_recovery(void **state)
 	tells(a, &n, NOW + 2 * DAY, "");
 }
 
+static void alarms__refused_configuration__told_once_and_when_mended(void **state)
+{
+	(void)state;
+	CLEANUP(alarms_freep) struct alarms *a = fresh();
+	CLEANUP(alarms_freep) struct alarms *later = fresh();
+	struct config_notify n = notifier(DEFAULTS);
+	const char *facts =
+	    "{\"error\":{\"message\":\"no such key\"},\"loaded\":\"2026-03-01T00:00:00Z\"}";
+	assert_int_equal(heed(a, DAEMON_REFUSED, JOB_KINDS, NOW, facts), ALARM_EVENTS);
+	tells(a, &n, NOW, "failure:?");
+	heed(a, DAEMON_REFUSED, JOB_KINDS, NOW + HOUR, facts);
+	tells(a, &n, NOW + HOUR, "");
+	tells(a, &n, NOW + DAY, "failure:?!");
+	/* A success of a job is another matter, and a restart forgets nothing. */
+	assert_int_equal(ended(a, JOB_BACKUP, NOW + DAY, "success"), ALARM_SUCCESS);
+	tells(a, &n, NOW + DAY, "");
+	json_t *doc = alarms_document(a);
+	alarms_restore(later, doc);
+	json_decref(doc);
+	tells(later, &n, NOW + DAY + HOUR, "");
+	heed(later, DAEMON_RELOADED, JOB_KINDS, NOW + DAY + HOUR, "{}");
+	tells(later, &n, NOW + DAY + HOUR, "recovery:?");
+	tells(later, &n, NOW + DAY + HOUR, "");
+	/* The daemon that starts has read a good one. */
+	heed(a, DAEMON_STARTED, JOB_KINDS, NOW + DAY, "{}");
+	tells(a, &n, NOW + DAY, "recovery:?");
+}
+
 static void alarms__no_reminders_wanted__told_once(void **state)
 {
 	(void)state;
@@ -395,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(alarms__failure__told_once_then_reminded_then_recovery),
+	    cmocka_unit_test(alarms__refused_configuration__told_once_and_when_mended),
 	    cmocka_unit_test(alarms__no_reminders_wanted__told_once),
 	    cmocka_unit_test(alarms__cancelled_or_waiting_for_a_lock__is_no_failure),
 	    cmocka_unit_test(alarms__failing_and_overdue__one_recovery),

@@ -36,6 +36,10 @@ static void cron_parse__the_same_in_other_words__is_the_same(void **state)
 	    {"0 0 * * mon-fri", "0 0 * * 1-5"},
 	    {"0 0 * * sat-sun", "0 0 * * 0,6"},
 	    {"0 0 * * fri-7", "0 0 * * fri,sat,sun"},
+	    {"0 0 * * mon-sun", "0 0 * * 0,1,2,3,4,5,6"},
+	    {"0 0 * * sun-sun", "0 0 * * 0"},
+	    {"5-5 0 * * *", "5 0 * * *"},
+	    {"*/1 0 * * *", "* 0 * * *"},
 	    {"*/20 * * * *", "0,20,40 * * * *"},
 	    {"10-20/5 * * * *", "10,15,20 * * * *"},
 	    {"0-59 0 * * *", "* 0 * * *"},
@@ -100,6 +104,10 @@ static void cron_parse__mistakes__are_named(void **state)
 	longest[sizeof longest - 1] = '\0';
 	assert_int_equal(cron_parse(longest, &c, &err), -1);
 	assert_string_equal(err.msg, "a schedule of more than 256 characters");
+	memset(longest, ' ', 256);
+	memcpy(longest, "0 2 * * *", 9);
+	longest[256] = '\0';
+	assert_int_equal(cron_parse(longest, &c, &err), 0);
 }
 
 /* ---- single answers ---- */
