@@ -73,7 +73,7 @@ static void put_backup(struct html *h, const json_t *stores, const json_t *b)
 	number_cell(h, json_u64_or(b, "keys", 0));
 	html_raw(h, "<td class=\"n\">");
 	html_duration(h, (int64_t)json_u64_or(b, "duration_ms", 0));
-	html_raw(h, "</td><td>");
+	html_raw(h, "</td><td class=\"wrap\">");
 	put_places(h, stores, id);
 	html_raw(h, "</td><td class=\"id\">");
 	html_text(h, id);
