@@ -3,7 +3,7 @@
 #include "agent/daemon/page_impl.h"
 #include "agent/overview.h"
 
-enum { SHOWN = 12 };
+enum { SHOWN = 12, GIST_BYTES = 100 };
 
 static void put_differences(struct html *h, const json_t *e)
 {
@@ -104,6 +104,7 @@ static void put_gist(struct html *h, const json_t *e, bool passed)
 {
 	uint64_t compared = json_u64_or(e, "compared", 0), failed = json_u64_or(e, "failed", 0),
 		 unverified = json_u64_or(e, "unverified", 0);
+	const char *error = json_str_or(e, "error", "");
 	if (passed) {
 		html_raw(h, "restored in ");
 		html_duration(h, (int64_t)json_u64_or(e, "restore_ms", 0));
@@ -118,8 +119,8 @@ static void put_gist(struct html *h, const json_t *e, bool passed)
 	} else if (unverified > 0) {
 		html_count(h, unverified);
 		html_raw(h, " could not be compared");
-	} else {
-		html_raw(h, compared == 0 ? "nothing was compared" : "see inside");
+	} else if (strlen(error) <= GIST_BYTES) {
+		html_text(h, error);
 	}
 }
 
