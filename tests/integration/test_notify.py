@@ -2,6 +2,8 @@
 
 import json
 import base64
+import email
+import email.policy
 import quopri
 import re
 import signal
@@ -100,6 +102,9 @@ class Mails:
                 if word == b"STAR":
                     peer.sendall(b"220 go\r\n")
                     return True
+                if word == b"RCPT" and (b"none@" in line or b"busy@" in line):
+                    peer.sendall(b"550 5.1.1 no such user\r\n" if b"none@" in line else b"451 4.7.1 come again\r\n")
+                    continue
                 if word == b"DATA":
                     peer.sendall(b"354 go\r\n")
                     mail = b""
@@ -513,6 +518,24 @@ command = test "$$LIFEBOAT_EVENT" = test""" % (self.hook.url, mails.port))
         self.assertIn("\r\nSubject: [lifeboat] hdms: test of Lifeboat's alarms\r\n", mail)
         self.assertIn("Nothing is wrong.", quopri.decodestring(mail.encode()).decode())
         self.stack.lifeboat("notify", "--test", "mail", expect=0)
+        # One address that is none keeps the mail from nobody else, and is told.
+        conf = self.stack.conf()
+        self.stack.write_conf(conf.replace("to = a@", "to = none@"))
+        r = self.stack.lifeboat("notify", "--test", "mail", expect=1)
+        self.assertIn("it was sent, but not to all of them: 550 5.1.1 no such user\n", r.out)
+        self.assertEqual(len(mails.mails), 3)
+        name = "Ändy Größe und Söhne Straßenfeger von Übermorgen"
+        self.stack.write_conf(conf.replace("to = a@example.com, B", "to = " + name))
+        self.stack.lifeboat("notify", "--test", "mail", expect=0)
+        mail = email.message_from_bytes(mails.mails.pop(), policy=email.policy.default)
+        self.assertEqual(mail["To"].split(), (name + " <b@example.com>").split())
+        self.assertEqual(mail.get_body().get_content().splitlines()[:3],
+                         ["hdms: test of Lifeboat's alarms", "", "Nothing is wrong. An alarm would look like this."])
+        mails.mails.pop()
+        self.stack.write_conf(conf.replace("to = a@example.com, B <b@", "to = B <busy@"))
+        r = self.stack.lifeboat("notify", "--test", "mail", expect=1)
+        self.assertRegex(r.out, "RCPT failed: 451.*: 451 4.7.1 come again\n")
+        self.stack.write_conf(conf)
         doc = self.stack.lifeboat("notify", "--json", expect=0).json
         self.assertEqual([n["kind"] for n in doc["notifiers"]], ["webhook", "mail", "command"])
         self.assertIn("there is no notifier 'x'", self.stack.lifeboat("notify", "x", expect=64).err)

@@ -41,6 +41,35 @@ static void mail_address__no_address_or_two_lines__is_refused(void **state)
 	}
 }
 
+static void mail_header__what_is_not_ascii__is_encoded(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *header;
+		bool addresses;
+	} cases[] = {
+	    {"[lifeboat] hdms: backup failed", "X: [lifeboat] hdms: backup failed", false},
+	    {"K\xc3\xa4se", "X: =?utf-8?B?S8Okc2U=?=", false},
+	    {"", "X: ", false},
+	    {"a@b, Ops <c@d>", "X: a@b, Ops <c@d>", true},
+	    {"K\xc3\xa4se <c@d>,a@b", "X: =?utf-8?B?S8Okc2U=?= <c@d>, a@b", true},
+	    {"\"K\xc3\xa4se\" <c@d>", "X: =?utf-8?B?S8Okc2U=?= <c@d>", true},
+	    {"a@b,", "X: a@b, ", true},
+	    /* 41 bytes and a character of two: the word ends before it. */
+	    {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xc3\xa4",
+	     "X: =?utf-8?B?YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=?=\r\n "
+	     "=?utf-8?B?w6Q=?=",
+	     false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		CLEANUP(freep) char *got = NULL;
+		struct err err = ERR_INIT;
+		assert_int_equal(mail_header("X", cases[i].text, cases[i].addresses, &got, &err),
+				 0);
+		assert_string_equal(got, cases[i].header);
+	}
+}
+
 static void mail_send__line_feed_in_the_head__is_refused(void **state)
 {
 	(void)state;
@@ -78,6 +107,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mail_address__addresses__are_for_the_envelope),
 	    cmocka_unit_test(mail_address__no_address_or_two_lines__is_refused),
+	    cmocka_unit_test(mail_header__what_is_not_ascii__is_encoded),
 	    cmocka_unit_test(mail_send__line_feed_in_the_head__is_refused),
 	    cmocka_unit_test(mail_send__nobody_there__may_be_tried_again),
 	};
