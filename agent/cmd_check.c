@@ -9,6 +9,8 @@
 #include "agent/format.h"
 #include "agent/job.h"
 #include "agent/keys.h"
+#include "agent/uncovered.h"
+#include "base/log.h"
 #include "stack/engine_promote.h"
 
 /* One component alone, so that one failure hides no other. *ret NULL: it failed. */
@@ -158,6 +160,29 @@ static int check_engine(struct findings *f, struct job *j, struct err *err)
 	return 0;
 }
 
+static int add_uncovered(void *findings, const char *what, const char *why, struct err *err)
+{
+	CLEANUP(freep) char *text = NULL;
+	return str_printf(&text, err, "%s: %s", what, why) < 0
+		   ? -1
+		   : findings_add(findings, "warning", "not backed up", text, err);
+}
+
+/* What no section names. Where the engine can't tell, the components have said so already. */
+static int check_uncovered(struct findings *f, struct job *j, struct err *err)
+{
+	struct err why = ERR_INIT;
+	const struct uncovered_sink to = {.found = add_uncovered, .ctx = f};
+	if (uncovered_find(f->app->config, j->engine, &to, &why) == 0)
+		return 0;
+	if (why.code == ERR_CANCELLED || why.code == ERR_NOMEM) {
+		*err = why;
+		return -1;
+	}
+	log_debug("%s", why.msg);
+	return 0;
+}
+
 static int check_components(struct findings *f, struct job *j, uint64_t *ret_bytes, struct err *err)
 {
 	struct backup_job b;
@@ -224,7 +249,8 @@ int cmd_check(struct app *app, struct err *err)
 	for (size_t i = 0; i < c->warnings.count; i++)
 		if (findings_add(&f, "warning", "configuration", c->warnings.items[i], err) < 0)
 			return -1;
-	if (check_engine(&f, j, err) < 0 || check_components(&f, j, &bytes, err) < 0)
+	if (check_engine(&f, j, err) < 0 || check_components(&f, j, &bytes, err) < 0 ||
+	    check_uncovered(&f, j, err) < 0)
 		return -1;
 	if (check_encryption(&f, err) < 0 || check_stores(&f, bytes, err) < 0)
 		return -1;

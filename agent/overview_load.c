@@ -4,6 +4,7 @@
 #include "agent/config_store.h"
 #include "agent/daemon/daemon.h"
 #include "agent/overview.h"
+#include "agent/uncovered.h"
 #include "base/clock.h"
 #include "storage/archive/reader.h"
 
@@ -148,6 +149,11 @@ static int compare_components(struct looking *l, const struct backup *b, struct 
 	return 0;
 }
 
+static int add_uncovered(void *looking, const char *what, const char *why, struct err *err)
+{
+	return missing(looking, what, why, err);
+}
+
 static int load_agent(struct looking *l, struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -193,7 +199,10 @@ static int gather(struct looking *l, const char *label, struct err *err)
 			return -1;
 	const struct backup *newest = newest_of(l, &at);
 	if ((newest != NULL && read_warnings(l, newest, l->open[at], err) < 0) ||
-	    compare_components(l, newest, err) < 0 || load_agent(l, err) < 0)
+	    compare_components(l, newest, err) < 0 ||
+	    uncovered_look(l->facts.config,
+			   &(struct uncovered_sink){.found = add_uncovered, .ctx = l}, err) < 0 ||
+	    load_agent(l, err) < 0)
 		return -1;
 	l->facts.agent = l->agent;
 	l->facts.missing = l->missing;

@@ -44,6 +44,11 @@ int engine_describe(struct engine *e, const char *component, json_t **ret, struc
 	return e->ops->describe != NULL ? e->ops->describe(e, component, ret, err) : 0;
 }
 
+int engine_holdings(struct engine *e, json_t **ret, struct err *err)
+{
+	return e->ops->holdings(e, ret, err);
+}
+
 int engine_volume_describe(struct engine *e, const char *volume, json_t **ret, struct err *err)
 {
 	*ret = NULL;

@@ -65,6 +65,12 @@ int engine_describe(struct engine *e, const char *component, json_t **ret, struc
 /* The same for a plain volume: which container has it, and where. */
 int engine_volume_describe(struct engine *e, const char *volume, json_t **ret, struct err *err)
     MUST_USE;
+/* What production writes to, as far as the engine can see it without asking a server: a new array
+ * of
+ * {"kind", "name"}, and of a container's also "service", "image", "at" (where it sees it) and
+ * "component" (null where the service is none). Kinds: "volume", "anonymous volume", "folder". What
+ * restores made is not among them. */
+int engine_holdings(struct engine *e, json_t **ret, struct err *err) MUST_USE;
 /* The volume's name in the engine: of the one in which `component` has `path` (both NULL: a plain
  * volume), which the configuration calls `configured`. A new string. */
 int engine_volume_of(struct engine *e, const char *component, const char *path,

@@ -189,6 +189,7 @@ static const struct engine_ops docker_ops = {
     .address = docker_stack_address,
     .describe = docker_stack_describe,
     .volume_describe = docker_stack_volume_describe,
+    .holdings = docker_stack_holdings,
     .volume_of = docker_stack_volume_of,
     .adopt = docker_stack_adopt,
     .keeps_names = true,

@@ -42,6 +42,10 @@ int docker_stack_tree(struct engine *e, const char *component, const char *folde
 int docker_stack_free_bytes(struct engine *e, const char *component, const char *path,
 			    uint64_t *ret, struct err *err) MUST_USE;
 
+/* ---- engine_docker_holdings.c ---- */
+
+int docker_stack_holdings(struct engine *e, json_t **ret, struct err *err) MUST_USE;
+
 /* ---- engine_docker_names.c ---- */
 
 /* The names by which others on its networks know a container (its inspect answer). */

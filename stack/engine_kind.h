@@ -19,6 +19,7 @@ struct engine_ops {
 		       struct err *err);
 	int (*describe)(struct engine *e, const char *component, json_t **ret, struct err *err);
 	int (*volume_describe)(struct engine *e, const char *volume, json_t **ret, struct err *err);
+	int (*holdings)(struct engine *e, json_t **ret, struct err *err);
 	int (*volume_of)(struct engine *e, const char *component, const char *path,
 			 const char *configured, char **ret, struct err *err);
 	int (*adopt)(struct engine *e, const char *component, const json_t *runtime,

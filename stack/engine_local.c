@@ -226,7 +226,47 @@ static void local_free(struct engine *base)
 	free(e);
 }
 
+/* A folder that restores did not make. */
+static int add_holding(struct engine_local *e, const char *name, json_t *list, struct err *err)
+{
+	CLEANUP(freep) char *path = NULL;
+	CLEANUP(json_freep) json_t *mark = NULL;
+	struct err why = ERR_INIT;
+	struct stat st;
+	if (!engine_volume_name_is_valid(name))
+		return 0;
+	if (local_volume_path(e, name, &path, err) < 0)
+		return -1;
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return 0;
+	if (mark_read(e, "", name, &mark, &why) == 0 || why.code != ERR_ABSENT)
+		return 0;
+	return json_push(
+	    list, json_pack("{s:s, s:o}", "kind", "volume", "name", json_text_value(name)), err);
+}
+
+static int local_holdings(struct engine *base, json_t **ret, struct err *err)
+{
+	struct engine_local *e = (struct engine_local *)base;
+	CLEANUP(strlist_done) struct strlist names = {0};
+	CLEANUP(json_freep) json_t *list = json_array();
+	struct err why = ERR_INIT;
+	if (list == NULL)
+		return err_nomem(err, "JSON");
+	if (dir_list(e->volumes_dir, &names, &why) < 0 && why.code != ERR_ABSENT) {
+		*err = why;
+		return -1;
+	}
+	for (size_t i = 0; i < names.count; i++)
+		if (add_holding(e, names.items[i], list, err) < 0)
+			return -1;
+	*ret = list;
+	list = NULL;
+	return 0;
+}
+
 static const struct engine_ops local_ops = {
+    .holdings = local_holdings,
     .volume_exists = local_volume_exists,
     .volume_create = local_volume_create,
     .volume_remove = local_volume_remove,

@@ -22,7 +22,10 @@ class Failures(FaultCase):
 
     STACK = {"health": "3s", "override": {"services": {"agent": {
         "image": "${REDIS_IMAGE}", "entrypoint": ["sleep", "1000000"], "init": True,
-        "volumes": ["postgres_data:/seen/postgres:ro", "redis_data:/seen/redis:ro"]}}}}
+        "volumes": ["postgres_data:/seen/postgres:ro", "redis_data:/seen/redis:ro",
+                    # What no section names; and what is only read.
+                    "uploads:/uploads", "/scratch", "./notes:/notes", "./pages:/pages:ro"]}},
+        "volumes": {"uploads": {}}}}
 
     def setUp(self):
         self.proxy = DockerProxy(self.docker)
@@ -30,6 +33,26 @@ class Failures(FaultCase):
 
     def through_proxy(self, *args, **env):
         return self.stack.lifeboat(*args, env=dict(self.proxy.env, **env))
+
+    # ---- what no section names
+
+    def test_volumes_of_other_services__are_told(self):
+        found = [f["text"] for f in self.stack.lifeboat("check", "--json", expect=0).json["findings"]
+                 if f["what"] == "not backed up"]
+        # One more is of the image of that service.
+        self.assertEqual(len(found), 4, found)
+        where = r"service 'agent' \(image [^)]+\) writes to it at %s, and no section of agent.conf names it$"
+        for pattern in ("^volume '%s_uploads': " % self.stack.project + where % "/uploads",
+                        "^anonymous volume '[0-9a-f]{64}': " + where % "/scratch",
+                        "^folder '%s/notes': " % self.stack.folder + where % "/notes"):
+            self.assertTrue([f for f in found if re.search(pattern, f)], (pattern, found))
+        told = self.stack.lifeboat("status", "--json").json["not_backed_up"]
+        self.assertIn("volume '%s_uploads'" % self.stack.project, [m["what"] for m in told])
+        conf = self.stack.conf()
+        self.addCleanup(self.stack.write_conf, conf)
+        self.stack.write_conf(conf + "\n[volume uploads]\n")
+        found = self.stack.lifeboat("check", "--json", expect=0).json["findings"]
+        self.assertNotIn("uploads'", " ".join(f["text"] for f in found if f["what"] == "not backed up"))
 
     # ---- Docker itself
 

@@ -1,5 +1,6 @@
 """Copies of backups in several stores: what becomes of them when stores, disks and agents fail."""
 
+import json
 import os
 import signal
 import time
@@ -360,6 +361,22 @@ class Copies(StackCase):
         told = sorted((c["store"], c["outcome"], c["bytes"]) for c in self.copy())
         self.assertEqual(told, [("local", "evidence", 1)])
         self.assert_same("far", "near", "local")
+
+    # ---- what no section names
+
+    def test_check__folder_of_volumes_dir_without_a_section__is_told(self):
+        self.backup()
+        other = self.stack.volumes / "uploads"
+        other.mkdir()
+        self.addCleanup(other.rmdir)
+        said = self.stack.lifeboat("check", "--json", expect=0).json["findings"]
+        self.assertEqual([f["text"].split(":")[0] for f in said if f["what"] == "not backed up"], ["volume 'uploads'"])
+        told = self.stack.lifeboat("status", "--json").json["not_backed_up"]
+        self.assertIn("volume 'uploads'", [m["what"] for m in told])
+        # What a restore makes is none of production's.
+        self.stack.lifeboat("restore", "--as", "copied", expect=None)
+        told = self.stack.lifeboat("status", "--json").json["not_backed_up"]
+        self.assertNotIn("copied", json.dumps(told))
 
     # ---- where they stand
 
