@@ -1,4 +1,5 @@
 /* What a container of a Compose project runs, and how one logs in there. */
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/init.h"
@@ -74,6 +75,50 @@ static int take_set(struct init_login *l, const json_t *inspected, size_t from, 
 		return 0;
 	}
 	return 0;
+}
+
+static int take_parts(struct init_login *l, PQconninfoOption *parts, struct err *err)
+{
+	static const char *const keywords[] = {"user", "password", "dbname"};
+	int done = 0;
+	for (PQconninfoOption *o = parts; o->keyword != NULL; o++)
+		for (enum init_word w = 0; w < INIT_WORDS; w++)
+			if (done == 0 && o->val != NULL && strcmp(o->keyword, keywords[w]) == 0)
+				done = put(l, w, o->val, NULL, err);
+	for (PQconninfoOption *o = parts; o->keyword != NULL; o++)
+		if (o->val != NULL)
+			explicit_bzero(o->val, strlen(o->val));
+	PQconninfoFree(parts);
+	return done;
+}
+
+/* "postgresql+driver://user:password@host/database", as frameworks have it. */
+static int take_url(struct init_login *l, const json_t *inspected, struct err *err)
+{
+	static const char *const names[] = {"DATABASE_URL", "POSTGRES_URL", "DB_URL"};
+	for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+		const char *value = variable(inspected, names[n]);
+		const char *rest = value != NULL ? strstr(value, "://") : NULL;
+		char *url = NULL, *why = NULL;
+		if (rest == NULL || strncmp(value, "postgres", 8) != 0)
+			continue;
+		if (str_printf(&url, err, "postgresql%s", rest) < 0)
+			return -1;
+		PQconninfoOption *parts = PQconninfoParse(url, &why);
+		secret_wipe(url);
+		PQfreemem(why);
+		if (parts != NULL)
+			return take_parts(l, parts, err);
+	}
+	return 0;
+}
+
+/* Of an application: single variables, or one url. */
+static int take_login(struct init_login *l, const json_t *inspected, struct err *err)
+{
+	if (take_set(l, inspected, 0, err) < 0)
+		return -1;
+	return l->values[INIT_PASSWORD] != NULL ? 0 : take_url(l, inspected, err);
 }
 
 /* ---- the servers ---- */
@@ -154,7 +199,7 @@ static int look_at_server(struct init *i, enum init_kind kind, const json_t *ins
 	part->wants_password = part->no_password = false;
 	return kind == INIT_POSTGRES ? look_at_postgres(part, inspected, err)
 	       : kind == INIT_REDIS  ? look_at_redis(part, inspected, err)
-				     : take_set(&part->login, inspected, 0, err);
+				     : take_login(&part->login, inspected, err);
 }
 
 /* ---- what it is ---- */
@@ -291,7 +336,7 @@ int init_container(struct init *i, const json_t *listed, const json_t *inspected
 	enum init_kind kind = kind_of(i, service, image, inspected);
 	if (kind != INIT_KINDS)
 		return add_server(i, kind, service, listed, inspected, err);
-	if (i->app.values[INIT_PASSWORD] == NULL && take_set(&i->app, inspected, 0, err) < 0)
+	if (i->app.values[INIT_PASSWORD] == NULL && take_login(&i->app, inspected, err) < 0)
 		return -1;
 	return add_volumes(i, listed, err);
 }

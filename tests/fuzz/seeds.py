@@ -204,7 +204,7 @@ def init():
             "all": json.dumps([
                 one("db", "postgres:17", ["POSTGRES_USER=chief o'x", "POSTGRES_PASSWORD=Z9z9Z9z9"]),
                 one("cache", "redis", ["PW=x"], ["sh", "-c", 'redis-server --requirepass "${PW}"']),
-                one("pooler", "pgbouncer"), one("web", "web", ["DB_USER=desk", "DB_PASSWORD=x", "DB_NAME=d"], volume="a.b"),
+                one("pooler", "pgbouncer"), one("api", "api", ["DATABASE_URL=postgresql+x://a:Z9z9Z9z9@h:1/d?x=y"]), one("web", "web", ["DB_USER=desk", "DB_PASSWORD=x", "DB_NAME=d"], volume="a.b"),
                 one("other", "sha256:00", ["POSTGRES_HOST_AUTH_METHOD=trust"])]).encode()}
 
 

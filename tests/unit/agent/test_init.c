@@ -233,6 +233,25 @@ static void env__the_files_of_the_containers_values__are_taken(void **state)
 	init_done(&i);
 }
 
+static void application__that_has_a_url__shows_the_way_to_the_pooler(void **state)
+{
+	(void)state;
+	struct init i;
+	struct err err = ERR_INIT;
+	write_file(".env", "APP_PASSWORD='p@ss/w'\nUNRELATED='p@ss/w'\n");
+	begin(&i, "desk");
+	note(&i, "pgbouncer", "pgbouncer", "", "DATABASE_URL=mysql://a:b@c/d");
+	note(&i, "other", "web", "", "DATABASE_URL=postgres://%zz");
+	note(&i, "web", "web", "",
+	     "DATABASE_URL=postgresql+asyncpg://app:p%40ss%2Fw@pgbouncer:6432/desk");
+	assert_int_equal(init_env(&i, &err), 0);
+	has_text(&i, false,
+		 (const char *const[]){
+		     "env_file = .env\n",
+		     "url = postgresql://app:${APP_PASSWORD}@pgbouncer:6432/desk\n", NULL});
+	init_done(&i);
+}
+
 static void env__one_name_for_two_values__is_told(void **state)
 {
 	(void)state;
@@ -408,6 +427,7 @@ int main(void)
 	    cmocka_unit_test(redis__its_password__is_found_where_it_is_given),
 	    cmocka_unit_test(postgres__that_trusts__gets_no_password),
 	    cmocka_unit_test(env__the_files_of_the_containers_values__are_taken),
+	    cmocka_unit_test(application__that_has_a_url__shows_the_way_to_the_pooler),
 	    cmocka_unit_test(env__one_name_for_two_values__is_told),
 	    cmocka_unit_test(env__files_of_the_folder__give_names_and_no_values),
 	    cmocka_unit_test(docker__the_only_project__is_taken),
