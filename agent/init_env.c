@@ -157,14 +157,27 @@ static int find_value(struct candidates *c, struct init_login *l, enum init_word
 	return 0;
 }
 
-static int by_values(struct candidates *c, struct init_login *l, struct err *err)
+/* A service of the project has them in its own environment. */
+static int find_inherited(struct init *i, struct init_login *l, struct err *err)
+{
+	const char *name = l->called[INIT_PASSWORD];
+	const char *value = name != NULL ? getenv(name) : NULL;
+	if (l->names[INIT_PASSWORD] != NULL || value == NULL ||
+	    strcmp(value, l->values[INIT_PASSWORD]) != 0)
+		return 0;
+	return str_dup(name, &l->names[INIT_PASSWORD], err) < 0
+		   ? -1
+		   : strlist_pushf(&i->found, err, "%s: in the environment", name);
+}
+
+static int by_values(struct init *i, struct candidates *c, struct init_login *l, struct err *err)
 {
 	for (enum init_word w = 0; w < INIT_WORDS; w++)
 		if (l->values[w] != NULL &&
 		    (find_value(c, l, w, false, err) < 0 ||
 		     (w == INIT_PASSWORD && find_value(c, l, w, true, err) < 0)))
 			return -1;
-	return 0;
+	return l->values[INIT_PASSWORD] != NULL ? find_inherited(i, l, err) : 0;
 }
 
 /* The first .env file that has it. */
@@ -200,12 +213,13 @@ static int by_names(struct candidates *c, struct init_login *l, const char *cons
 	return 0;
 }
 
-static int fill(struct candidates *c, struct init_part *part, enum init_kind kind, struct err *err)
+static int fill(struct init *i, struct candidates *c, enum init_kind kind, struct err *err)
 {
 	/* The application's own names come first for PgBouncer. */
 	static const size_t app_order[SETS] = {1, 2, 3, 0};
-	struct init_login *l = &part->login;
-	if (by_values(c, l, err) < 0)
+	const struct init_part *part = &i->parts[kind];
+	struct init_login *l = &i->parts[kind].login;
+	if (by_values(i, c, l, err) < 0)
 		return -1;
 	if (l->values[INIT_PASSWORD] != NULL || part->no_password)
 		return 0;
@@ -251,7 +265,7 @@ int init_env(struct init *i, struct err *err)
 		*pooler = app;
 	}
 	for (enum init_kind k = 0; k < INIT_KINDS; k++)
-		if (init_has(i, k) && fill(&c, &i->parts[k], k, err) < 0)
+		if (init_has(i, k) && fill(i, &c, k, err) < 0)
 			return -1;
 	for (size_t f = 0; f < c.count; f++)
 		if (c.items[f].used &&

@@ -37,6 +37,11 @@ class Agent(ComposeCase):
         for name in ("postgres", "redis", "pgbouncer"):
             self.assertEqual(components[name]["runtime"]["container"], self.stack.container(name))
 
+    def test_init__finds_its_own_project_among_others(self):
+        made = self.agent_json("init", "--output", "/tmp/made.conf", "--json")
+        self.assertEqual(made["engine"], "docker")
+        self.assertRegex(made["found"][0], "Compose project '%s' of '/.*': 3 containers" % self.stack.project)
+
     def test_drill__passes_and_leaves_nothing(self):
         with self.production_untouched():
             drill = self.agent_json("drill", "--json")

@@ -223,14 +223,21 @@ static void env__the_files_of_the_containers_values__are_taken(void **state)
 		     NULL});
 	assert_int_equal(i.left.count, 0);
 	init_done(&i);
-	/* What is in no file is not copied. */
+	/* What is in no file is not copied; a service of the project may have it nevertheless. */
+	static const char *const inherited[] = {NULL, "other", "hush"};
 	write_file(".env", "A=1\n");
-	begin(&i, "desk");
-	note(&i, "postgres", "postgres", "", "POSTGRES_PASSWORD=hush");
-	assert_int_equal(init_env(&i, &err), 0);
-	assert_null(i.parts[INIT_POSTGRES].login.names[INIT_PASSWORD]);
-	assert_int_equal(i.env_files.count, 0);
-	init_done(&i);
+	for (size_t n = 0; n < 3; n++) {
+		if (inherited[n] != NULL)
+			setenv("POSTGRES_PASSWORD", inherited[n], 1);
+		begin(&i, "desk");
+		note(&i, "postgres", "postgres", "", "POSTGRES_PASSWORD=hush");
+		assert_int_equal(init_env(&i, &err), 0);
+		unsetenv("POSTGRES_PASSWORD");
+		const char *name = i.parts[INIT_POSTGRES].login.names[INIT_PASSWORD];
+		assert_int_equal(name != NULL, n == 2);
+		assert_int_equal(i.env_files.count, 0);
+		init_done(&i);
+	}
 }
 
 static void application__that_has_a_url__shows_the_way_to_the_pooler(void **state)
