@@ -5,8 +5,12 @@
 #include "agent/config_store.h"
 #include "agent/copies.h"
 #include "agent/format.h"
+#include "base/clock.h"
 #include "storage/lease.h"
 #include "storage/leftovers.h"
+
+/* Requests and the steps of a server's clock take some seconds. */
+enum { CLOCK_OFF_MS = 2 * 60 * 1000 };
 
 struct checking {
 	struct findings *findings;
@@ -99,6 +103,33 @@ static int say_caveats(struct checking *c, struct err *err)
 		       warn_all(c->findings, "leftover of a killed job", &leftovers, err) < 0
 		   ? -1
 		   : say_orphans(c, err);
+}
+
+/* The store's own clock is the one that all its hosts can see. */
+static int say_clock(struct checking *c, struct err *err)
+{
+	CLEANUP(freep) char *text = NULL;
+	char by[FORMAT_BYTES];
+	struct err why = ERR_INIT;
+	int64_t there;
+	if (!store_is_remote(c->store) ||
+	    lease_store_time(c->store, c->findings->app->config->stack.name, &there, &why) < 0) {
+		if (why.code != ERR_CANCELLED)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	int64_t ahead = clock_wall_ms() - there;
+	if (ahead > -CLOCK_OFF_MS && ahead < CLOCK_OFF_MS)
+		return 0;
+	if (str_printf(&text, err,
+		       "its clock and that of this machine differ: here it is %s %s. Backups are "
+		       "kept by the time in their names, which is that of the machine that takes "
+		       "them",
+		       format_duration(ahead < 0 ? -ahead : ahead, by),
+		       ahead > 0 ? "later" : "earlier") < 0)
+		return -1;
+	return findings_add(c->findings, "warning", c->what, text, err);
 }
 
 /* A remote store may be read by others than the machine that has the servers. */
@@ -225,7 +256,8 @@ static int check_one(struct checking *c, const struct catalog *first, uint64_t b
 		return -1;
 	if (!*ret_answers)
 		return findings_fail(c->findings, c->what, &why, err);
-	return say_state(c, bytes, err) < 0 || say_lag(c, first, err) < 0 || say_caveats(c, err) < 0
+	return say_state(c, bytes, err) < 0 || say_clock(c, err) < 0 ||
+		       say_lag(c, first, err) < 0 || say_caveats(c, err) < 0
 		   ? -1
 		   : 0;
 }

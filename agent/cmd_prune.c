@@ -145,7 +145,7 @@ static void note_refusal(struct pruned_store *s, const struct err *why)
 
 /* Somebody may have begun to read it since the plan was made. */
 static int remove_backup(const struct pruning *p, struct pruned_store *s, const struct backup *b,
-			 struct err *err)
+			 bool *ret_lost, struct err *err)
 {
 	CLEANUP(lease_marks_done) struct lease_marks now = {0};
 	if (load_marks(p, s->store, b->id, &now, err) < 0)
@@ -153,6 +153,12 @@ static int remove_backup(const struct pruning *p, struct pruned_store *s, const 
 	const char *reader = reader_of(p, &now, b);
 	if (reader != NULL)
 		return err_set(err, ERR_LOCKED, "being read by %s", reader);
+	/* As late as can be: a host that slept finds here that another one has taken over, and may
+	 * have pinned what the plan would remove. */
+	if (store_lock_check(s->lock, err) < 0) {
+		*ret_lost = true;
+		return -1;
+	}
 	return catalog_remove(s->store, p->stack, b, err);
 }
 
@@ -164,11 +170,9 @@ static int apply(struct pruning *p, struct pruned_store *s, struct err *err)
 		bool keep = s->items[i].keep;
 		const char *word = keep ? "keep" : p->dry ? "would remove" : "removed";
 		const char *reason = s->items[i].reason;
-		/* A host that slept finds here that another one has taken over. */
-		if (!keep && s->lock != NULL && store_lock_check(s->lock, err) < 0)
-			return -1;
-		if (!keep && !p->dry && remove_backup(p, s, b, &why) < 0) {
-			if (!is_refusal(&why)) {
+		bool lost = false;
+		if (!keep && !p->dry && remove_backup(p, s, b, &lost, &why) < 0) {
+			if (lost || !is_refusal(&why)) {
 				*err = why;
 				return err_wrap(err, "backup '%s'", b->id);
 			}

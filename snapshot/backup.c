@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "snapshot/snapshot.h"
 #include "storage/catalog.h"
+#include "storage/catalog_name.h"
 #include "storage/sidecar.h"
 
 static const struct component *const components[] = {&take_postgres, &take_redis, &take_pgbouncer,
@@ -215,6 +216,34 @@ static int sweep(const struct backup_job *job, struct err *err)
 	return -1;
 }
 
+/* Ids and keep rules go by the clocks of those who take backups: one that is behind makes backups
+ * that look old, and prune would take them for such. */
+static int warn_of_clock(struct snapshot *s, const char *id, struct err *err)
+{
+	CLEANUP(store_objects_done) struct store_objects all = {0};
+	CLEANUP(freep) char *prefix = NULL;
+	if (str_printf(&prefix, err, "%s-", s->job->stack) < 0 ||
+	    store_list(s->job->store, prefix, &all, err) < 0)
+		return -1;
+	for (size_t i = all.count; i > 0; i--) {
+		struct catalog_name n;
+		/* By name is by time. */
+		if (!catalog_name_parse(s->job->stack, all.items[i - 1].name, &n) ||
+		    n.kind != CATALOG_NAME_SIDECAR)
+			continue;
+		return strcmp(n.id, id) < 0
+			   ? 0
+			   : snapshot_warn(
+				 s, err,
+				 "the clock of this machine is behind, or that of "
+				 "another was ahead: backup '%s' bears a later time, and "
+				 "'latest' and the keep rules take it for newer than this "
+				 "one",
+				 n.id);
+	}
+	return 0;
+}
+
 int backup_run(const struct backup_job *job, struct backup_result *ret, struct err *err)
 {
 	CLEANUP(store_unlockp) struct store_lock *lock = NULL;
@@ -225,7 +254,8 @@ int backup_run(const struct backup_job *job, struct backup_result *ret, struct e
 	if (store_lock(job->store, job->stack, &lock, err) < 0 || sweep(job, err) < 0)
 		return -1;
 	if (catalog_next_id(job->store, job->stack, &now_ms, r.id, err) < 0 ||
-	    begin(&s, r.id, now_ms, err) < 0 || plan(&s, err) < 0 || write_archive(&s, &r, err) < 0)
+	    begin(&s, r.id, now_ms, err) < 0 || warn_of_clock(&s, r.id, err) < 0 ||
+	    plan(&s, err) < 0 || write_archive(&s, &r, err) < 0)
 		return -1;
 	if (fault_point("archive-published", err) < 0 || store_lock_check(lock, err) < 0 ||
 	    write_sidecar(&s, &r, err) < 0) {

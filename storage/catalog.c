@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "storage/catalog_name.h"
 #include "storage/failures.h"
+#include "storage/lease.h"
 #include "storage/sidecar.h"
 #include "storage/verdict.h"
 
@@ -515,6 +516,19 @@ static void put_back(struct store *s, const char *sidecar, const struct backup *
 	cancel_release();
 }
 
+/* Who begins to read it marks it and then looks whether its sidecar is there; this looks for marks
+ * when the sidecar is gone. So one of the two sees the other. */
+static int check_unused(struct store *s, const char *stack, const char *id, struct err *err)
+{
+	CLEANUP(freep) char *name = NULL;
+	CLEANUP(lease_marks_done) struct lease_marks marks = {0};
+	if (str_printf(&name, err, "%s-%s", stack, id) < 0 ||
+	    lease_find_marks(s, name, &marks, err) < 0)
+		return -1;
+	const char *reader = lease_marks_holder(&marks, name);
+	return reader == NULL ? 0 : err_set(err, ERR_LOCKED, "being read by %s", reader);
+}
+
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
 {
 	CLEANUP(store_objects_done) struct store_objects objects = {0};
@@ -524,8 +538,9 @@ int catalog_remove(struct store *s, const char *stack, const struct backup *b, s
 	if (catalog_sidecar_name(stack, b->id, sidecar, err) < 0 ||
 	    list_of(s, stack, &objects, err) < 0 || store_remove(s, sidecar, err) < 0)
 		return err_wrap(err, "removal of '%s'", b->id);
-	if (remove_objects(s, stack, b->id, CATALOG_NAME_ARCHIVE, &objects, err) < 0) {
-		if (err->code == ERR_LOCKED || err->code == ERR_DENIED)
+	bool unused = check_unused(s, stack, b->id, err) == 0;
+	if (!unused || remove_objects(s, stack, b->id, CATALOG_NAME_ARCHIVE, &objects, err) < 0) {
+		if (!unused || err->code == ERR_LOCKED || err->code == ERR_DENIED)
 			put_back(s, sidecar, b);
 		return err_wrap(err, "removal of '%s'", b->id);
 	}

@@ -100,8 +100,8 @@ int catalog_put_result(struct store *s,
 
 /* Deletes a backup: sidecar first, so that a kill in between leaves no backup rather than half of
  * one; then archive, evidence and verdicts. Pinned ones are refused. Only names made of the stack
- * and the id are touched, whatever a sidecar says. ERR_LOCKED: the store keeps it for now, and it
- * is a backup still. */
+ * and the id are touched, whatever a sidecar says. ERR_LOCKED: the store keeps it for now, or
+ * somebody has just begun to read it, and it is a backup still. */
 int catalog_remove(struct store *s, const char *stack, const struct backup *b, struct err *err)
     MUST_USE;
 

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "storage/catalog_name.h"
+#include "storage/decisions.h"
 #include "storage/lease.h"
 #include "storage/sidecar.h"
 
@@ -195,11 +196,34 @@ static int check_arrived(struct copying *c, struct err *err)
 
 /* ---- the commit ---- */
 
+/* One that is there, of an archive that was cut or lost, may say what `from` did not hear of. */
+static int put_over(struct copying *c, struct err *err)
+{
+	const char *name = c->backup->sidecar;
+	CLEANUP(json_freep) json_t *ours = NULL;
+	CLEANUP(json_freep) json_t *theirs = NULL;
+	CLEANUP(freep) char *text = NULL;
+	struct sidecar side;
+	struct err why = ERR_INIT;
+	bool ignored;
+	if (sidecar_load(c->to, name, &ours, &side, &why) < 0) {
+		if (why.code == ERR_CORRUPT || why.code == ERR_LIMIT || why.code == ERR_ABSENT)
+			return store_put_bytes(c->to, name, c->sidecar.data, c->sidecar.len, err);
+		*err = why;
+		return -1;
+	}
+	if (json_parse(buf_text(&c->sidecar), c->sidecar.len, &theirs, err) < 0 ||
+	    decisions_merge(ours, theirs, &ignored, err) < 0 ||
+	    json_text(ours, true, &text, err) < 0)
+		return -1;
+	return store_put_bytes(c->to, name, text, strlen(text), err);
+}
+
 static int put_sidecar(struct copying *c, struct err *err)
 {
 	const char *name = c->backup->sidecar;
 	if (c->has_sidecar)
-		return store_put_bytes(c->to, name, c->sidecar.data, c->sidecar.len, err);
+		return put_over(c, err);
 	if (store_create_bytes(c->to, name, c->sidecar.data, c->sidecar.len, err) == 0)
 		return 0;
 	/* Of two agents one comes second. The other's is as good, if it is of the same archive. */

@@ -111,6 +111,12 @@ class Retention(StackCase):
         self.stack.lifeboat("prune", expect=0)
         self.assertNotIn(good, self.ids())
 
+    def test_backup__another_is_of_the_future__says_that_a_clock_is_wrong(self):
+        self.assertNotIn("clock", self.stack.lifeboat("backup", expect=0).out)
+        self.plant(LATER)
+        said = self.stack.lifeboat("backup", expect=0).out
+        self.assertIn("the clock of this machine is behind, or that of another was ahead: backup '%s'" % LATER, said)
+
     def test_backup__limits_are_set__hold(self):
         self.keep("last 3", "[suspicious]\nkeys = 20%\n")
         self.fill(100)

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "storage/catalog.h"
+#include "storage/lease.h"
 #include "storage/sidecar.h"
 #include "tests/support/temp_dir.h"
 
@@ -625,6 +626,27 @@ static void remove__pinned__is_refused(void **state)
 	catalog_done(&c);
 }
 
+/* Marked between the plan of a prune and the removal: whoever marks looks for the sidecar then. */
+static void remove__somebody_has_begun_to_read_it__leaves_it_whole(void **state)
+{
+	struct room *r = *state;
+	struct lease *mark = NULL;
+	put_backup(r, "hdms", ID3);
+	struct catalog c = load(r);
+	assert_int_equal(lease_mark(r->store, "hdms-" ID3, "restore", &mark, &r->err), 0);
+	assert_int_equal(catalog_remove(r->store, "hdms", &c.items[0], &r->err), -1);
+	assert_int_equal(r->err.code, ERR_LOCKED);
+	assert_non_null(strstr(r->err.msg, "being read by host "));
+	catalog_done(&c);
+	c = load(r);
+	assert_int_equal(c.count, 1);
+	assert_string_equal(c.items[0].broken, "");
+	lease_free(mark);
+	err_clear(&r->err);
+	assert_int_equal(catalog_remove(r->store, "hdms", &c.items[0], &r->err), 0);
+	catalog_done(&c);
+}
+
 static void remove__a_sidecar_that_names_anothers_archive__spares_that(void **state)
 {
 	struct room *r = *state;
@@ -686,6 +708,7 @@ int main(void)
 	    T(find__many_candidates__names_the_newest_six),
 	    T(remove__one__takes_all_of_it_and_nothing_else),
 	    T(remove__pinned__is_refused),
+	    T(remove__somebody_has_begun_to_read_it__leaves_it_whole),
 	    T(remove__a_sidecar_that_names_anothers_archive__spares_that),
 	    T(orphans__without_a_sidecar__are_named),
 	};

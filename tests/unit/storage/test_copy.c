@@ -461,6 +461,19 @@ static void copy_backup__pinned_meanwhile__is_pinned_there(void **state)
 	same(r, SIDECAR1);
 }
 
+/* Its archive was cut; that it is pinned there, the source did not hear. */
+static void copy_backup__put_right__keeps_what_was_decided_there(void **state)
+{
+	struct room *r = *state;
+	copied(r);
+	set_pinned(r->b, r->to, "1");
+	memory_store_set(r->b, ARCHIVE1, "cut", 3);
+	copied(r);
+	assert_int_equal(r->bytes, ARCHIVE_BYTES);
+	same(r, ARCHIVE1);
+	assert_true(is_pinned(r->to));
+}
+
 /* ---- copy_plan ---- */
 
 static struct backup item(const char *id, const char *day)
@@ -556,6 +569,7 @@ int main(void)
 	    ROOM(copy_backup__somebody_else_was_faster__is_fine),
 	    ROOM(copy_backup__progress__counts_every_byte),
 	    ROOM(copy_backup__pinned_meanwhile__is_pinned_there),
+	    ROOM(copy_backup__put_right__keeps_what_was_decided_there),
 	    ROOM(copy_evidence__of_all__brings_what_is_missing),
 	    ROOM(copy_evidence__of_one_name_and_another_drill__loses_none),
 	    ROOM(copy_decisions__pin_of_a_later_day__is_brought),
