@@ -159,9 +159,9 @@ class Init(unittest.TestCase):
         self.write("docker-compose.yml", textwrap.dedent("""\
             version: "3"
             services:
-              pg-main: {image: %s, environment: {POSTGRES_PASSWORD: in-clear, POSTGRES_USER: app}, volumes: ["d:/d"]}
+              pg-main: {image: %s, environment: {POSTGRES_PASSWORD: in-clear, POSTGRES_USER: app}, volumes: ["data:/d"]}
               pg-other: {image: %s, environment: {POSTGRES_PASSWORD: other}}
-            volumes: {d: {}}
+            volumes: {data: {}}
             """ % (self.images.postgres, self.images.postgres)))
         self.compose("up", "--no-start")
         done = self.init()
