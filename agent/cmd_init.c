@@ -27,7 +27,7 @@ static int find(struct init *i, const char *project, struct err *err)
 		return -1;
 	if (i->project == NULL && init_local(i, err) < 0)
 		return -1;
-	return init_env(i, err);
+	return init_env(i, err) < 0 ? -1 : init_user(i, err);
 }
 
 static int nothing(const struct init *i, struct err *err)

@@ -116,7 +116,8 @@ static int missing(struct loading *l, const struct config_instance *in,
 	if (in->in_file == NULL) {
 		err_set(l->err, ERR_CONFIG, "%s: there is no section [%s]", l->config->path,
 			in->kind->name);
-		return err_hint(l->err, "begin it with [stack] and name = NAME");
+		return err_hint(l->err, "`lifeboat init` writes one for the servers that it finds; "
+					"by hand, begin it with [stack] and name = NAME");
 	}
 	err_set(l->err, ERR_CONFIG, "%s:%u: [%s] has no '%s'", l->config->path, in->in_file->line,
 		in->in_file->name, key->key);

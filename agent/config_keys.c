@@ -388,9 +388,10 @@ static const struct config_key keys[] = {
      .type = CONFIG_PATH,
      .offset = AT(agent, state_dir),
      .example = "/var/lib/lifeboat",
-     .help = "The folder for what lifeboat run must remember: last and next runs. Without it: what "
-	     "systemd gives ($STATE_DIRECTORY), for root /var/lib/lifeboat, for others "
-	     "$XDG_STATE_HOME/lifeboat or ~/.local/state/lifeboat."},
+     .help =
+	 "The folder for what lifeboat run must remember: last and next runs. Without it: what "
+	 "systemd gives ($STATE_DIRECTORY), for root and the folder's owner /var/lib/lifeboat, for "
+	 "others $XDG_STATE_HOME/lifeboat or ~/.local/state/lifeboat."},
     {.section = "agent",
      .key = "stop_timeout",
      .type = CONFIG_DURATION,

@@ -6,7 +6,8 @@
  *                     Compose itself; init_container what one of them runs
  *     init_local      where there is none: servers of this machine on their usual ports
  *  2. init_env        which variables of .env files have the users and passwords
- *  3. init_text       the text
+ *  3. init_user       as whom the package's units go to servers of this machine, and what they lack
+ *     init_text       the text
  *
  * Passwords that containers have are compared with the values of .env files; agent.conf and
  * messages get the names of variables alone.
@@ -32,6 +33,7 @@ struct init_part {
 	int rank;            /* of several services of a kind the highest is taken */
 	bool wants_password; /* known to ask for one */
 	bool no_password;    /* known not to */
+	bool by_socket;      /* PostgreSQL of this machine: answers there too */
 	struct init_login login;
 };
 
@@ -77,6 +79,10 @@ int init_local(struct init *i, struct err *err) MUST_USE;
 /* Files called .env, NAME.env and .env.NAME of the folder and of its own folders: where the value
  * is known, which variable has it; else by the usual names in those called .env. */
 int init_env(struct init *i, struct err *err) MUST_USE;
+
+/* Where no .env file has a password: PostgreSQL by its socket, which lets the system's user in, and
+ * names for what only the application knows. Notes groups that the package's user is not in. */
+int init_user(struct init *i, struct err *err) MUST_USE;
 
 /* `absolute`: agent.conf will not stand in the folder. */
 int init_text(struct init *i, bool absolute, struct buf *out, struct err *err) MUST_USE;

@@ -88,6 +88,9 @@ int init_local(struct init *i, struct err *err)
 		bool by_port = on_port(places[n].kind, places[n].port, &part->wants_password);
 		if (!by_port && !on_socket(places[n].kind, places[n].socket, &part->wants_password))
 			continue;
+		if (places[n].kind == INIT_POSTGRES)
+			part->by_socket = !by_port || on_socket(INIT_POSTGRES, places[n].socket,
+								&part->wants_password);
 		const char *by_path = places[n].url != NULL ? places[n].url : places[n].socket;
 		if ((by_port ? str_printf(&part->url, err, "127.0.0.1:%u", places[n].port)
 			     : str_dup(by_path, &part->url, err)) < 0 ||

@@ -110,6 +110,9 @@ void job_progress(void *job, uint64_t done, uint64_t of, const char *what)
 {
 	struct job *j = job;
 	struct err ignored = ERR_INIT;
+	/* What servers say before the first part begins belongs to none. */
+	if (what == NULL || what[0] == '\0')
+		what = cli_command(j->app->cli)->name;
 	if (j->progress == NULL) {
 		struct progress_opts opts = {
 		    .label = what, .total_bytes = of, .quiet = output_is_quiet(j->app->out)};
@@ -118,6 +121,7 @@ void job_progress(void *job, uint64_t done, uint64_t of, const char *what)
 			return;
 		j->progress_done = 0;
 	}
+	progress_label(j->progress, what);
 	if (done > j->progress_done)
 		progress_add(j->progress, (size_t)(done - j->progress_done));
 	j->progress_done = done;

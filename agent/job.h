@@ -23,7 +23,6 @@ struct job {
 	struct store *store; /* NULL after job_open_storeless */
 	const struct config_store *store_config;
 	struct progress *progress;
-	const char *progress_step; /* label that the progress shows */
 	uint64_t progress_done;
 	char run_id[32];
 	struct age_recipients recipients;

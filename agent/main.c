@@ -23,8 +23,8 @@ static int report(struct output *out, const struct err *failure)
 	bool plain = output_plain(failure->msg, &message, &err) == 0 &&
 		     output_plain(failure->hint, &hint, &err) == 0;
 	log_line(LOG_ERROR, "%s", plain ? message : "out of memory");
-	if (plain && hint[0] != '\0')
-		fprintf(stderr, "HINT: %s\n", hint);
+	if (plain)
+		log_hint(LOG_ERROR, hint);
 	return err_exit_status(failure->code);
 }
 

@@ -173,26 +173,15 @@ void progress_add(void *progress, size_t bytes)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void begin(struct progress *p, uint64_t total)
-{
-	int64_t now = p->now();
-	p->total = total;
-	p->begun_ms = now;
-	atomic_store(&p->bytes, 0);
-	atomic_store(&p->next_ms, now + interval(p));
-}
-
-void progress_step(struct progress *p, const char *label, uint64_t total_bytes)
+void progress_label(struct progress *p, const char *label)
 {
 	struct err ignored = ERR_INIT;
 	char *copy = NULL;
 	pthread_mutex_lock(&p->lock);
-	take_bar_away(p);
-	if (str_dup(label, &copy, &ignored) == 0) {
+	if (strcmp(label, p->label) != 0 && str_dup(label, &copy, &ignored) == 0) {
 		free(p->label);
 		p->label = copy;
 	}
-	begin(p, total_bytes);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -217,7 +206,9 @@ int progress_new(const struct progress_opts *opts, struct progress **ret, struct
 	const char *term = getenv("TERM");
 	bool dumb = term == NULL || strcmp(term, "dumb") == 0;
 	p->bar = opts->terminal > 0 || (opts->terminal == 0 && !dumb && isatty(p->fd) == 1);
-	begin(p, opts->total_bytes);
+	p->total = opts->total_bytes;
+	p->begun_ms = p->now();
+	atomic_store(&p->next_ms, p->begun_ms + interval(p));
 	if (p->bar && !p->quiet)
 		claim_terminal(p);
 	*ret = p;

@@ -4,7 +4,7 @@
  *
  *  1. progress_new(&(struct progress_opts){.label = "postgres/hdms_db", .total_bytes = n}, …)
  *  2. progress_add(p, n) from any thread; its type fits sink_meter
- *     progress_step(p, label, total) when the next step begins
+ *     progress_label(p, label) when it comes to something else
  *  3. progress_free                  takes the bar away
  *
  * One at a time. Messages of base/log.h make the bar step aside.
@@ -28,8 +28,7 @@ struct progress_opts {
 struct progress;
 int progress_new(const struct progress_opts *opts, struct progress **ret, struct err *err) MUST_USE;
 void progress_add(void *progress, size_t bytes);
-/* Starts counting anew under another label. */
-void progress_step(struct progress *p, const char *label, uint64_t total_bytes);
+void progress_label(struct progress *p, const char *label);
 uint64_t progress_bytes(const struct progress *p);
 void progress_free(struct progress *p);
 DEFINE_CLEANUP(struct progress, progress_free)

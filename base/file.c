@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,24 @@ static int parent_of(const char *path, char **ret, struct err *err)
 	if (slash == NULL)
 		return str_dup(".", ret, err);
 	return str_dupn(path, slash == path ? 1 : (size_t)(slash - path), ret, err);
+}
+
+/* What root has made belongs to the folder's owner, whose agent goes on with it. Where root may not
+ * give it away (NFS) it stays as it is. */
+static void follow_folder(int fd, const char *path)
+{
+	char parent[PATH_MAX] = ".";
+	const char *slash = strrchr(path, '/');
+	size_t len = slash == path ? 1 : slash != NULL ? (size_t)(slash - path) : 0;
+	struct stat st;
+	if (geteuid() != 0 || len >= sizeof parent)
+		return;
+	if (len > 0) {
+		memcpy(parent, path, len);
+		parent[len] = '\0';
+	}
+	if (stat(parent, &st) == 0 && st.st_uid != 0 && fchown(fd, st.st_uid, st.st_gid) < 0)
+		return;
 }
 
 /* Is the open file still the one that the name stands for? Its writer may have renamed it, a sweep
@@ -114,6 +133,7 @@ int file_new_open(const char *path, mode_t mode, struct file_new **ret, struct e
 	/* From here on the partial file is ours to remove. */
 	if (ftruncate(f->fd, 0) < 0 || fchmod(f->fd, mode) < 0)
 		return err_sys(err, ERR_IO, errno, "can't create '%s'", f->part);
+	follow_folder(f->fd, path);
 	*ret = f;
 	f = NULL;
 	return 0;
@@ -274,6 +294,9 @@ static int make_one(const char *path, mode_t mode, struct err *err)
 			return 0;
 		return err_sys(err, ERR_IO, errno, "can't create folder '%s'", path);
 	}
+	CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		follow_folder(fd, path);
 	CLEANUP(freep) char *parent = NULL;
 	return parent_of(path, &parent, err) < 0 ? -1 : dir_sync(parent, err);
 }
@@ -419,7 +442,12 @@ bool file_exists(const char *path)
 
 int file_lock(const char *path, int *ret_fd, struct err *err)
 {
-	CLEANUP(fd_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+	CLEANUP(fd_closep) int fd = open(path, flags | O_EXCL, 0600);
+	if (fd >= 0)
+		follow_folder(fd, path);
+	else if (errno == EEXIST)
+		fd = open(path, flags, 0600);
 	if (fd < 0)
 		return err_sys(err, ERR_IO, errno, "can't open lock file '%s'", path);
 	char holder[128];

@@ -8,6 +8,9 @@
  *
  * A writer that is killed leaves "name.part" without a lock: that is how leftovers are told from a
  * file that somebody is still writing (file_is_leftover).
+ *
+ * Files, folders and locks that root makes belong to the owner of the folder that they are made in:
+ * a backup taken by hand must not lock out the agent, which runs as a user of its own.
  */
 #ifndef LIFEBOAT_BASE_FILE_H
 #define LIFEBOAT_BASE_FILE_H

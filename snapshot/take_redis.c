@@ -36,7 +36,7 @@ static int bgsave_obstacle(struct redisdoor *r, uint64_t space, bool reachable, 
 {
 	if (reachable)
 		return redisdoor_bgsave_risk(r, space, ret, err);
-	*ret = "the server's data folder can't be reached from here";
+	*ret = "the server's data folder can't be read from here";
 	return 0;
 }
 
@@ -116,7 +116,13 @@ static int open_snapshot(struct snapshot *s, const json_t *section, struct redis
 	*ret_dbsize = save.dbsize_total;
 	if (fault_point("redis-saved", err) < 0)
 		return -1;
-	return engine_server_file(s->job->engine, "redis", save.path, ret, NULL, err);
+	if (engine_server_file(s->job->engine, "redis", save.path, ret, NULL, err) == 0)
+		return 0;
+	return err->code != ERR_DENIED || err->hint[0] != '\0'
+		   ? -1
+		   : err_hint(err,
+			      "Give the agent's user the right to read it, by the file's group; or "
+			      "set [redis] method = stream.");
 }
 
 /* The file in hand must be the one of our save, whole, and as large as the server said. */

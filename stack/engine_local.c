@@ -208,6 +208,10 @@ static int local_server_free_bytes(struct engine *base, const char *component, c
 				   uint64_t *ret, struct err *err)
 {
 	(void)base, (void)component;
+	/* statvfs asks for no right to the folder itself. */
+	if (access(path, X_OK) < 0)
+		return err_sys(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "folder '%s'",
+			       path);
 	return dir_free_bytes(path, ret, err);
 }
 

@@ -178,6 +178,12 @@ static void login_hint(PGconn *conn, enum err_code code, const char *text, bool 
 	else if (strstr(text, "pg_hba.conf") != NULL)
 		err_hint(err, "Let this address, user and database in by the server's "
 			      "pg_hba.conf.");
+	else if (strstr(text, "Peer authentication") != NULL)
+		err_hint(err,
+			 "On its socket the server goes by the system's user: run it as that user "
+			 "(runuser -u NAME -- lifeboat ...), or put a password and the server's "
+			 "address into [%s] url.",
+			 section);
 	else if (code == ERR_DENIED)
 		err_hint(err, "Check user and password in [%s] url.", section);
 	else if (code == ERR_ABSENT)

@@ -272,8 +272,7 @@ static void refuse(struct daemon *d, const struct err *why)
 	}
 	daemon_publish(d);
 	log_line(LOG_ERROR, "%s; the configuration of before stays", why->msg);
-	if (why->hint[0] != '\0')
-		fprintf(stderr, "HINT: %s\n", why->hint);
+	log_hint(LOG_ERROR, why->hint);
 	if (facts != NULL)
 		daemon_raise(d, DAEMON_REFUSED, JOB_KINDS, facts);
 }

@@ -35,7 +35,7 @@ static void say_end(const struct supervise_end *end, enum job_kind kind, int64_t
 		log_line(end->outcome == JOB_CANCELLED ? LOG_WARN : LOG_ERROR, "%s: %s: %s",
 			 job_kind_name(kind), job_outcome_name(end->outcome), end->error);
 	if (end->outcome != JOB_SUCCEEDED && end->hint != NULL)
-		fprintf(stderr, "HINT: %s\n", end->hint);
+		log_hint(end->outcome == JOB_CANCELLED ? LOG_WARN : LOG_ERROR, end->hint);
 	if (retry_ms != 0)
 		log_line(LOG_INFO, "%s: tried again at %s", job_kind_name(kind),
 			 clock_rfc3339(retry_ms, when));
@@ -44,10 +44,14 @@ static void say_end(const struct supervise_end *end, enum job_kind kind, int64_t
 /* Warnings, and what its hooks say. How it ended is told by say_end. */
 static void repeat_said(enum job_kind kind, const char *said)
 {
+	static const char warning[] = "lifeboat: warning: ";
 	while (*said != '\0') {
 		size_t len = strcspn(said, "\n");
-		if (len > 0 && strncmp(said, "lifeboat: error: ", 17) != 0 &&
-		    strncmp(said, "HINT: ", 6) != 0)
+		if (strncmp(said, warning, sizeof warning - 1) == 0)
+			log_line(LOG_WARN, "%s: %.*s", job_kind_name(kind),
+				 (int)(len - (sizeof warning - 1)), said + sizeof warning - 1);
+		else if (len > 0 && strncmp(said, "lifeboat: error: ", 17) != 0 &&
+			 strncmp(said, "HINT: ", 6) != 0)
 			log_line(LOG_INFO, "%s: | %.*s", job_kind_name(kind), (int)len, said);
 		said += len + (said[len] == '\n');
 	}

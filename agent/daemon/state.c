@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include "agent/daemon/daemon.h"
@@ -15,6 +16,8 @@ enum { FILE_MAX_BYTES = 16 << 20, COUNT_MAX = 1000000 };
 
 int state_folder(const struct config *c, char **ret, struct err *err)
 {
+	static const char system_folder[] = "/var/lib/lifeboat";
+	struct stat st;
 	const char *systemd = getenv("STATE_DIRECTORY"), *xdg = getenv("XDG_STATE_HOME"),
 		   *home = getenv("HOME");
 	if (c->agent.state_dir != NULL)
@@ -22,8 +25,9 @@ int state_folder(const struct config *c, char **ret, struct err *err)
 	/* Several are separated by colons. */
 	if (systemd != NULL && systemd[0] == '/')
 		return str_dupn(systemd, strcspn(systemd, ":"), ret, err);
-	if (geteuid() == 0)
-		return str_dup("/var/lib/lifeboat", ret, err);
+	/* Also for the user of the package's units when he looks from a shell. */
+	if (geteuid() == 0 || (stat(system_folder, &st) == 0 && st.st_uid == geteuid()))
+		return str_dup(system_folder, ret, err);
 	if (xdg != NULL && xdg[0] == '/')
 		return str_printf(ret, err, "%s/lifeboat", xdg);
 	if (home != NULL && home[0] == '/')

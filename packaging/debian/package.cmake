@@ -5,29 +5,28 @@ set(debian ${CMAKE_SOURCE_DIR}/packaging/debian)
 set(deb ${CMAKE_BINARY_DIR}/debian)
 file(MAKE_DIRECTORY ${deb})
 
-# The sample with every line a comment: a fresh installation backs up nothing by accident. A regular
-# expression of CMake reads ';' and '[' in its own way, so that sed does it.
 find_program(GZIP gzip)
-find_program(SED sed)
-if(NOT GZIP OR NOT SED)
+if(NOT GZIP)
 	return()
 endif()
-execute_process(COMMAND ${SED} "s/^[^;#]/;&/" ${CMAKE_SOURCE_DIR}/agent.conf
-	OUTPUT_FILE ${deb}/agent.conf COMMAND_ERROR_IS_FATAL ANY)
 configure_file(${debian}/changelog ${deb}/changelog @ONLY)
 execute_process(COMMAND ${GZIP} -9nc ${deb}/changelog
 	OUTPUT_FILE ${deb}/changelog.Debian.gz COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND ${GZIP} -9nc ${CMAKE_SOURCE_DIR}/CHANGELOG.md
 	OUTPUT_FILE ${deb}/changelog.gz COMMAND_ERROR_IS_FATAL ANY)
 set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-	agent.conf CHANGELOG.md)
+	CHANGELOG.md)
 
 # Parts that a plain `cmake --install` leaves out.
 set(only COMPONENT debian EXCLUDE_FROM_ALL)
 file(GLOB units ${CMAKE_SOURCE_DIR}/packaging/systemd/*)
 install(FILES ${units} DESTINATION lib/systemd/system ${only})
-install(FILES ${deb}/agent.conf DESTINATION /etc/lifeboat
+# Only comments, and hardly ever others: a fresh installation backs up nothing by accident, and an
+# upgrade does not ask what to do with a file that everybody has replaced.
+install(FILES ${debian}/agent.conf DESTINATION /etc/lifeboat
 	PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ ${only})
+install(FILES ${CMAKE_SOURCE_DIR}/agent.conf DESTINATION share/doc/lifeboat/examples ${only})
+install(FILES ${debian}/lintian-overrides DESTINATION share/lintian/overrides RENAME lifeboat ${only})
 install(FILES ${debian}/copyright ${deb}/changelog.gz ${deb}/changelog.Debian.gz
 	DESTINATION share/doc/lifeboat ${only})
 

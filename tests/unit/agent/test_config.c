@@ -249,7 +249,8 @@ static void config_load__missing__says_what_to_add(void **state)
 {
 	(void)state;
 	refused("", "agent.conf: there is no section [stack]",
-		"begin it with [stack] and name = NAME");
+		"`lifeboat init` writes one for the servers that it finds; by hand, begin it with "
+		"[stack] and name = NAME");
 	refused("[stack]\nvolumes_dir=/v\n", "agent.conf:1: [stack] has no 'name'",
 		"add a line: name = hdms");
 	refused(STACK "[store local]\nkeep=last 3\n", "agent.conf:4: [store local] has no 'url'",

@@ -79,11 +79,17 @@ static void progress__unknown_or_passed_total__promises_nothing(void **state)
 	clock_ms += 2000;
 	progress_add(p, 3 << 20);
 	assert_string_equal(written(fd), "\rpostgres/hdms 3.0 MiB, 1.5 MiB/s\033[K");
-	progress_step(p, "next", 1);
+	progress_label(p, "next");
+	clock_ms += 1000;
+	progress_add(p, 3 << 20);
+	assert_non_null(strstr(written(fd), "\rnext 6.0 MiB, 2.0 MiB/s\033[K"));
+	progress_free(p);
+	p = started(fd, 1, false, 1);
 	clock_ms += 1000;
 	progress_add(p, 1024);
-	assert_non_null(strstr(written(fd), "\rnext [####################] 1.0 KiB of 1 B, "
-					    "1.0 KiB/s\033[K"));
+	assert_non_null(strstr(written(fd),
+			       "\rpostgres/hdms [####################] 1.0 KiB of 1 B, "
+			       "1.0 KiB/s\033[K"));
 	progress_free(p);
 	close(fd);
 }

@@ -496,10 +496,47 @@ static void lock__of_a_link__is_refused(void **state)
 	assert_false(file_exists(in(r, "elsewhere")));
 }
 
+/* uid and gid of a path. */
+static void assert_owner(const char *path, uid_t uid)
+{
+	struct stat st;
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_uid, uid);
+	assert_int_equal(st.st_gid, uid);
+}
+
+static void made_by_root__in_anothers_folder__is_the_others(void **state)
+{
+	struct room *r = *state;
+	bool root = geteuid() == 0;
+	uid_t owner = root ? 4321 : geteuid();
+	int fd = -1;
+	assert_int_equal(mkdir(in(r, "theirs"), 0700), 0);
+	assert_int_equal(chown(in(r, "theirs"), owner, root ? owner : getegid()), 0);
+	if (!root)
+		return; /* nobody else can give a file away */
+	assert_int_equal(file_write_all(in(r, "theirs/file"), 0600, "x", 1, &r->err), 0);
+	assert_int_equal(dir_make(in(r, "theirs/a/b"), 0700, &r->err), 0);
+	assert_int_equal(file_lock(in(r, "theirs/lock"), &fd, &r->err), 0);
+	close(fd);
+	assert_owner(in(r, "theirs/file"), owner);
+	assert_owner(in(r, "theirs/a"), owner);
+	assert_owner(in(r, "theirs/a/b"), owner);
+	assert_owner(in(r, "theirs/lock"), owner);
+	/* What was there keeps its owner. */
+	assert_int_equal(chown(in(r, "theirs/lock"), 0, 0), 0);
+	assert_int_equal(file_lock(in(r, "theirs/lock"), &fd, &r->err), 0);
+	close(fd);
+	assert_owner(in(r, "theirs/lock"), 0);
+	assert_int_equal(file_write_all(in(r, "own"), 0600, "x", 1, &r->err), 0);
+	assert_owner(in(r, "own"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	    T(made_by_root__in_anothers_folder__is_the_others),
 	    T(new__closed__is_there_with_its_mode),
 	    T(new__freed_without_close__never_was),
 	    T(new__no_folder__is_an_error_with_its_name),

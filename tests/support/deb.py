@@ -1,0 +1,26 @@
+"""The Debian package, of a release build: made once and brought up to date.
+
+    deb = package()             its path; package("2") is a later one with the same content
+    depends(deb)                the packages that it needs
+"""
+
+import re
+
+from docker_daemon import BUILD, lock
+from stack import TOP, run
+
+
+def package(release="1"):
+    build = BUILD / "package"
+    with lock("package"):
+        run(["cmake", "-S", TOP, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"], timeout=120)
+        run(["nice", "cmake", "--build", build, "-j2"], timeout=1100)
+        for old in build.glob("lifeboat_*-%s_*.deb" % release):
+            old.unlink()
+        run(["cpack", "-G", "DEB", "-D", "CPACK_DEBIAN_PACKAGE_RELEASE=" + release], cwd=build)
+        return next(build.glob("lifeboat_*-%s_*.deb" % release))
+
+
+def depends(deb):
+    text = run(["dpkg-deb", "-f", deb, "Depends"]).stdout.decode()
+    return sorted(re.match(r"[a-z0-9.+-]+", word.strip()).group() for word in text.split(","))
