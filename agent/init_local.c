@@ -10,7 +10,7 @@
 #include "agent/init.h"
 #include "base/file.h"
 
-enum { WAIT_MS = 1000 };
+enum { WAIT_MS = 5000 };
 
 static int connected(int fd, const struct sockaddr *to, socklen_t len)
 {
