@@ -7,6 +7,7 @@ import time
 import unittest
 
 from deb import depends, package
+from guide import Walk
 from machine import Machine
 from stack import wait_for
 
@@ -14,11 +15,12 @@ USER = ("runuser", "-u", "lifeboat", "--")
 STORE = "/var/lib/lifeboat/backups"
 # Production. PgBouncer as a package leaves it, with the application let in.
 PREPARE = """
+set -e
 psql() { runuser -u postgres -- psql -qv ON_ERROR_STOP=1 "$@"; }
 psql -c "CREATE ROLE desk LOGIN PASSWORD 'hush-hush'" -c 'CREATE DATABASE hdms OWNER desk'
 psql hdms -c 'CREATE TABLE tickets AS SELECT n, md5(n::text) AS text FROM generate_series(1, 5000) n' \
     -c 'ALTER TABLE tickets OWNER TO desk'
-redis-cli MSET a 1 b 2 c 3
+redis-cli -e MSET a 1 b 2 c 3
 sed -i 's/^\\[databases\\]$/&\\n* = host=127.0.0.1/; s/^auth_type = .*/auth_type = scram-sha-256/' /etc/pgbouncer/pgbouncer.ini
 printf '"desk" "hush-hush"\\n' >/etc/pgbouncer/userlist.txt
 systemctl restart pgbouncer
@@ -56,15 +58,21 @@ class Service(unittest.TestCase):
         for command in commands:
             machine.sh(command)
         self.assertIn("DB_USER, DB_PASSWORD and DB_NAME, in a file that env_file names", said)
-        machine.write("/etc/lifeboat/stack.env", "DB_USER=desk\nDB_PASSWORD=hush-hush\nDB_NAME=hdms\n")
         text = machine("cat", "/root/agent.conf").replace("[stack]\n", "[stack]\nenv_file = /etc/lifeboat/stack.env\n")
         self.assertIn("\nbackup = 0 2 * * *\n", text)
         text = text.replace("backup = 0 2 * * *", "backup = " + schedule).replace("drill = 0 4 * * sun", "drill = " + schedule)
         machine.write("/root/agent.conf", text + "\n")
-        machine.sh("cd /etc/lifeboat && chgrp lifeboat stack.env && chmod 0640 stack.env && "
-                   "install -o root -g lifeboat -m 0640 /root/agent.conf agent.conf")
+        machine("install", "-o", "root", "-g", "lifeboat", "-m", "0640", "/root/agent.conf", "/etc/lifeboat/agent.conf")
+        self.walk(0)
         checked = machine(*USER, "lifeboat", "check")
         self.assertEqual(re.findall(r"^(?:failed|warning)  .*$", checked, re.M)[1:], [], checked)  # one store is one warning
+
+    def walk(self, number):
+        """The blocks of docs/install.md for such a machine, each of them."""
+        walk = Walk("docs/install.md", "service", {"helpdesk": "desk", "secret": "hush-hush"},
+                    shell=("docker", "exec", "-i", self.machine.name, "sh", "-e"), env=self.machine.docker.env)
+        walk.blocks = walk.blocks[number:number + 1]
+        walk.all()
 
     def status(self):
         return json.loads(self.machine.run(*USER, "lifeboat", "status", "--json", check=False).stdout)
@@ -238,6 +246,8 @@ class Service(unittest.TestCase):
     def test_backup_by_hand__as_root__stays_the_agents(self):
         self.installed(schedule="0 2 * * *")
         machine = self.machine
+        self.walk(1)
+        machine("rm", "-r", STORE)
         done = machine.run("lifeboat", "backup", check=False)
         self.assertIn(b"Peer authentication failed", done.stderr)
         self.assertIn(b"HINT: On its socket the server goes by the system's user: run it as that user", done.stderr)

@@ -17,6 +17,7 @@ PAGES = ["README.md", "docs/operating.md", "docs/install.md", "docs/encryption.m
 # The tests that run the blocks of a stage; what "ci" stands above, the run of this very test has done.
 STAGES = {"local": "tests/integration/test_guide.py"}
 STAGES.update({stage: "tests/docker/test_guide.py" for stage in ("build", "package", "compose", "readme", "demo")})
+STAGES["service"] = "tests/docker/test_service.py"
 
 
 class Deaf(BaseHTTPRequestHandler):
