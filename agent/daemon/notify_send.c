@@ -230,8 +230,7 @@ static int run_command(const struct sending *s, const json_t *notice, struct err
 	return 0;
 }
 
-int notify_send(const struct config_notify *n, const json_t *notice, int64_t *ret_wait_ms,
-		struct err *err)
+static int send_by_kind(const struct sending *s, const json_t *notice, struct err *err)
 {
 	static const struct {
 		const char *kind;
@@ -240,10 +239,21 @@ int notify_send(const struct config_notify *n, const json_t *notice, int64_t *re
 		     {"ping", send_ping},
 		     {"mail", send_mail},
 		     {"command", run_command}};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(s->to->kind, kinds[i].kind) == 0)
+			return kinds[i].send(s, notice, err);
+	return send_json(s, notice, err);
+}
+
+int notify_send(const struct config_notify *n, const json_t *notice, int64_t *ret_wait_ms,
+		struct err *err)
+{
 	struct sending s = {n, ret_wait_ms, deadline_in(n->timeout_ms)};
 	*ret_wait_ms = 0;
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (strcmp(n->kind, kinds[i].kind) == 0)
-			return kinds[i].send(&s, notice, err);
-	return send_json(&s, notice, err);
+	if (send_by_kind(&s, notice, err) == 0)
+		return 0;
+	if (err->code == ERR_DENIED && err->hint[0] == '\0' &&
+	    strstr(err->msg, "certificate") != NULL)
+		err_set_hint(err, "An authority of your own is named by ca_file.");
+	return -1;
 }

@@ -480,7 +480,7 @@ ca_file = cert.pem
         self.assertIn("it answered 400\n", self.stack.lifeboat("notify", "--test", "moved", expect=1).out)
         self.assertIn("it answered 400: x [2J \n", self.stack.lifeboat("notify", "--test", "moved", expect=1).out)
         r = self.stack.lifeboat("notify", "--test", "unknown", expect=1)
-        self.assertRegex(r.out, "unknown .webhook.: failed: .*certificate")
+        self.assertRegex(r.out, "unknown .webhook.: failed: .*certificate.*\n  HINT: An authority of your own is named by ca_file")
         r = self.stack.lifeboat("notify", "--test", "other", expect=1)
         self.assertRegex(r.out, "other .webhook.: failed: .*no alternative certificate subject name matches")
         self.assertNotIn("a-secret-key", r.out + r.err)
