@@ -104,6 +104,8 @@ step_analyze() {
 		return 1
 	}
 	echo 'gcc -fanalyzer: clean'
+	# What ships has no sanitizers: its daemon's memory can be measured.
+	LIFEBOAT="$build/analyze/lifeboat" PYTHONPATH="$PWD/tests/support" /usr/bin/python3 -B tests/soak/test_idle.py
 }
 
 # Which lines step_debug and the Docker tests ran. A room below 85 % is a failure.

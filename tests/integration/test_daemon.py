@@ -28,17 +28,11 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
             self.assertEqual((self.stack.folder / "facts").read_text(),
                              "before backup of hdms\nsuccess %s\n" % run["backup"])
             d.wait_told("STATUS=next: backup at ")
-            wait_for("a second without waking up", lambda: self.sleeps_for(d, 1), 10)
+            wait_for("a second without waking up or computing", lambda: d.sleeps_for(1), 20)
             self.assertIsNone(d.running())
             d.stop()
             self.assertIn("STOPPING=1", "\n".join(d.told))
         self.assert_nothing_left()
-
-    @staticmethod
-    def sleeps_for(d, seconds):
-        before = d.switches()
-        time.sleep(seconds)
-        return d.switches() == before
 
     def test_hup_reads_a_good_configuration_and_refuses_a_broken_one(self):
         with self.daemon("[schedule]\nbackup = 0 2 * * *") as d:
@@ -92,6 +86,39 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID" >> facts""") as d:
             second = self.stack.lifeboat("run", expect=75)
             self.assertIn("lifeboat run is already there for stack 'hdms': pid %d since " % d.process.pid, second.err)
             d.stop()
+
+    def test_two_daemons_on_one_stack_take_turns(self):
+        """Each with a state of its own, as on two hosts: the store's lock is what keeps them apart."""
+        with self.daemon("[schedule]\nretries = 10\nretry_wait = 300ms", env={"LIFEBOAT_FAULT": "sidecar=stop"}) as d:
+            other = self.stack.folder / "other.conf"
+            other.write_text(self.stack.conf().replace("state_dir = state", "state_dir = other"))
+            other.chmod(0o600)
+            d.signal(signal.SIGUSR1)
+            pid = wait_for("its backup to stand still", lambda: d.running() and self.stopped(d.running()["pid"]))
+            second = self.stack.start_lifeboat("-c", other, "run")
+            try:
+                memory = self.stack.folder / "other" / "hdms.json"
+                wait_for("the second", memory.exists)
+                second.send_signal(signal.SIGUSR1)
+                wait_for("its end", lambda: json.loads(memory.read_text())["history"])
+                os.kill(pid, signal.SIGCONT)
+                self.assertEqual(d.ended(1)["outcome"], "success")
+                wait_for("a success", lambda: json.loads(memory.read_text())["history"][0]["outcome"] == "success")
+                ran = json.loads(memory.read_text())["history"]
+            finally:
+                second.terminate()
+                err = second.communicate(timeout=30)[1].decode()
+            self.assertEqual((ran[-1]["outcome"], ran[-1]["error"]["code"], ran[0]["trigger"]),
+                             ("locked", "locked", "retry"), err)
+            self.assertIn("pid %d" % pid, ran[-1]["error"]["message"])
+            d.stop()
+        self.assertEqual(len(self.backups()), 2)
+        self.assert_nothing_left()
+
+    @staticmethod
+    def stopped(pid):
+        with open("/proc/%d/stat" % pid, encoding="utf-8") as f:
+            return pid if f.read().rpartition(")")[2].split()[0] == "T" else None
 
     def test_term_cancels_the_job_which_is_caught_up_after_the_start(self):
         set_clock(self.stack, "2030-05-01 01:59:59")
@@ -266,6 +293,28 @@ class Clock(DaemonCase):
             self.assertEqual(d.log().count("missed at"), 1)
         self.assertEqual(len(self.backups()), 3)
 
+
+    def test_asleep_over_a_run_catches_it_up_when_it_wakes(self):
+        """A machine that sleeps tells nobody when it wakes: it is later, and the timer has run out."""
+        set_clock(self.stack, "2030-05-01 01:59:56")
+        with self.daemon("[schedule]\nbackup = 0 2 * * *\nretries = 0") as d:
+            wait_for("it to sleep", lambda: d.sleeps_for(0.2), 3)
+            # By the wall clock, and woken when somebody sets it: TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET.
+            timer = next(fd for fd in os.listdir("/proc/%d/fd" % d.process.pid)
+                         if "timerfd" in os.readlink("/proc/%d/fd/%s" % (d.process.pid, fd)))
+            with open("/proc/%d/fdinfo/%s" % (d.process.pid, timer), encoding="utf-8") as f:
+                self.assertRegex(f.read(), r"clockid: 0\n(.*\n)*settime flags: 03\n")
+            d.signal(signal.SIGSTOP)
+            set_clock(self.stack, "2030-05-01 05:00:00")
+            time.sleep(4.5)
+            self.assertEqual(d.state()["history"], [])
+            d.signal(signal.SIGCONT)
+            run = d.ended(1)
+            self.assertEqual((run["trigger"], run["due"], run["outcome"]), ("catch-up", "2030-05-01T02:00:00Z", "success"))
+            self.assertEqual(run["began"][:13], "2030-05-01T05")
+            d.stop()
+            self.assertEqual(len(d.state()["history"]), 1)
+        self.assertEqual(len(self.backups()), 1)
 
     def test_days_of_clock_changes_run_it_once(self):
         set_clock(self.stack, "2030-03-31 00:59:59")

@@ -7,8 +7,10 @@
 import datetime
 import json
 import os
+import re
 import signal
 import socket
+import time
 import unittest
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,8 +146,42 @@ class Daemon:
                 return int(line.split()[1])
         raise Failed("no count of switches")
 
+    def ticks(self):
+        """Of the processor, that it has used."""
+        fields = Path("/proc/%d/stat" % self.process.pid).read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def sleeps_for(self, seconds):
+        """Not one wake-up, not one tick of the processor."""
+        before = self.switches(), self.ticks()
+        time.sleep(seconds)
+        return (self.switches(), self.ticks()) == before
+
+    def memory_kb(self):
+        status = Path("/proc/%d/status" % self.process.pid).read_text()
+        return {key: int(re.search(r"%s:\s+(\d+)" % key, status).group(1)) for key in ("VmRSS", "RssAnon")}
+
     def descriptors(self):
-        return sorted(os.listdir("/proc/%d/fd" % self.process.pid), key=int)
+        """What they are; a reload gives some of them other numbers."""
+        found = []
+        for fd in Path("/proc/%d/fd" % self.process.pid).iterdir():
+            try:
+                found.append(re.sub(r":\[\d+\]", "", os.readlink(fd)))
+            except FileNotFoundError:
+                pass
+        return sorted(found)
+
+    def connected(self):
+        """Somebody reads the page still."""
+        ours = set()
+        for fd in Path("/proc/%d/fd" % self.process.pid).iterdir():
+            try:
+                ours.add(os.readlink(fd))
+            except FileNotFoundError:
+                pass
+        # proc_pid_net(5): state 01 is established, the tenth field is the socket's inode.
+        peers = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(peer[3] == "01" and "socket:[%s]" % peer[9] in ours for peer in peers)
 
 
 def set_clock(stack, text):
