@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/fault.h"
 #include "storage/store_part.h"
 
 /* So much is on its way without an answer; libssh2 sends it in packets of 30000 bytes. */
@@ -162,6 +163,34 @@ static int commit_fresh(struct upload *u, struct err *err)
 	return -1;
 }
 
+/* A connection that broke, or was cancelled in the middle of a request, takes no other. */
+static void redial(struct upload *u)
+{
+	struct sftp_site *s = u->c->site;
+	struct err ignored = ERR_INIT;
+	sftp_file_close(u->c, u->file);
+	u->file = NULL;
+	sftp_give(u->c);
+	u->c = NULL;
+	if (sftp_dial(s, ABORT_MS, &u->c, &ignored) < 0)
+		u->c = NULL;
+}
+
+/* The new object did not get the name, and the old one has it no more: without it a sidecar would
+ * be lost, and its backup with it. Also on a new line, and after a cancellation. */
+static void take_back(struct upload *u, const char *aside, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool there = false;
+	cancel_hold();
+	if (u->c->broken)
+		redial(u);
+	if (u->c == NULL || is_there(u->c, u->path, &there, &why) < 0 ||
+	    (!there && rename_to(u->c, aside, u->path, &why) < 0))
+		err_hint(err, "The object is still there as '%s'.", aside);
+	cancel_release();
+}
+
 static int commit_in_three(struct upload *u, struct err *err)
 {
 	CLEANUP(freep) char *aside = NULL;
@@ -173,9 +202,13 @@ static int commit_in_three(struct upload *u, struct err *err)
 		return rename_to(u->c, u->part, u->path, err);
 	if (store_part_make(u->path, &aside, err) < 0 || rename_to(u->c, u->path, aside, err) < 0)
 		return -1;
+	if (fault_point("sftp-second-rename", err) < 0) {
+		u->c->broken = true;
+		take_back(u, aside, err);
+		return -1;
+	}
 	if (rename_to(u->c, u->part, u->path, err) < 0) {
-		if (!u->c->broken && rename_to(u->c, aside, u->path, &why) < 0)
-			err_hint(err, "The object is still there as '%s'.", aside);
+		take_back(u, aside, err);
 		return -1;
 	}
 	/* The new one is there: an old one that stays is for a sweep. */
@@ -206,26 +239,13 @@ static int upload_close(void *self, struct err *err)
 
 /* ---- the end ---- */
 
-/* A connection that was cancelled in the middle of a request takes no other. */
-static void replace_cancelled(struct upload *u)
-{
-	struct sftp_site *s = u->c->site;
-	struct err ignored = ERR_INIT;
-	sftp_file_close(u->c, u->file);
-	u->file = NULL;
-	sftp_give(u->c);
-	u->c = NULL;
-	if (sftp_dial(s, ABORT_MS, &u->c, &ignored) < 0)
-		u->c = NULL;
-}
-
 static void upload_free(void *self)
 {
 	struct upload *u = self;
 	struct err ignored = ERR_INIT;
 	cancel_hold();
-	if (u->part != NULL && u->cancelled && u->c->broken)
-		replace_cancelled(u);
+	if (u->part != NULL && u->cancelled && u->c != NULL && u->c->broken)
+		redial(u);
 	if (u->c != NULL) {
 		u->c->idle_ms = u->c->idle_ms < ABORT_MS ? u->c->idle_ms : ABORT_MS;
 		sftp_file_close(u->c, u->file);
