@@ -4,19 +4,17 @@ import os
 import shutil
 import tempfile
 import unittest
-import uuid
 from pathlib import Path
 
 from compose_stack import MADE_BY_LIFEBOAT
 from docker_case import ComposeCase
+from deb import depends
 from docker_daemon import BUILD, daemon, lock
 from guide import Walk, blocks
-from images import debootstrap, digest
 from lifeboat_image import lifeboat_image
+from machine import Machine
 from stack import LIFEBOAT, TOP, Stack, run
-from test_package import depends
 
-SUITE = "bookworm"
 PROGRAM = str(Path(LIFEBOAT).parent)
 
 
@@ -64,45 +62,35 @@ class Compose(ComposeCase):
 
 
 class Package(unittest.TestCase):
-    """The stages "build" and "package": a checkout, and a bare system on which what it makes is installed."""
+    """The stages "build" and "package": a checkout, and a machine on which what it makes is installed."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.docker = daemon()
+    CONF = "[stack]\nname = hdms\nvolumes_dir = /srv/hdms/volumes\n[volume media]\n" \
+           "[store local]\nurl = file:///var/backups/hdms\n[schedule]\nbackup = @daily\n"
 
     def test_build_and_install(self):
+        docker = daemon()
         source = BUILD / "guide" / "lifeboat"
         with lock("guide"):
             source.mkdir(parents=True, exist_ok=True)
             names = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=TOP).stdout
+            run(["find", source, "-mindepth", "1", "-maxdepth", "1", "!", "-name", "build", "-exec", "rm", "-r", "{}", "+"])
             run(["sh", "-c", "tar --null --ignore-failed-read -T - -c | tar -C '%s' -x" % source], cwd=TOP, input=names)
             for page in ("README.md", "docs/install.md", "docs/operating.md"):
                 # An installation from source goes into a folder.
                 Walk(page, "build", env=dict(os.environ, DESTDIR=str(BUILD / "guide" / "installed")), cwd=source).all()
             self.assertTrue((BUILD / "guide/installed/usr/local/share/man/man5/lifeboat-archive.5.gz").exists())
-            name = self.container(next((source / "build/release").glob("lifeboat_*.deb")))
-        shell = ["docker", "exec", "-i", "-w", "/root", name, "sh"]
-        for page in ("docs/operating.md", "docs/install.md"):
-            # No systemd runs there that could start it.
-            Walk(page, "package", {"enable --now": "enable"}, env=self.docker.env, shell=shell).all()
-        self.docker("exec", name, "test", "-e", "/etc/systemd/system/multi-user.target.wants/lifeboat.service")
-
-    def container(self, deb):
-        """With systemd, which is not running, and what the package needs; nothing is fetched."""
-        docker, needs = self.docker, depends(deb) + ["systemd"]
-        base = "lifeboat-test/bare:%s-%s" % (SUITE, digest(needs))
-        with lock("images"):
-            if not docker.has("image", base):
-                with tempfile.TemporaryDirectory(prefix="lb-bare-") as folder:
-                    system = Path(folder) / "system.tar"
-                    debootstrap(SUITE, needs, ["--variant=minbase"], system, folder)
-                    docker("import", system, base)
-        name = "lb" + uuid.uuid4().hex[:8]
-        docker("run", "-d", "--name", name, "--network", "none", "--init", base, "sleep", "600")
-        self.addCleanup(docker.run, "rm", "-f", name, check=False)
-        docker("cp", deb, "%s:/root/%s" % (name, deb.name))
-        docker("cp", TOP / "agent.conf", name + ":/tmp/agent.conf")
-        return name
+            deb = next((source / "build/release").glob("lifeboat_*.deb"))
+            machine = Machine(depends(deb))
+            self.addCleanup(machine.close)
+            machine.copy(deb, "/root/" + deb.name)
+        machine("addgroup", "--system", "docker")
+        machine("mkdir", "-p", "/srv/hdms/volumes/media")
+        machine.write("/tmp/agent.conf", self.CONF)
+        shell = ["docker", "exec", "-i", "-w", "/root", machine.name, "sh"]
+        for page, before in (("docs/operating.md", {"Schedule": lambda: machine.write("/etc/lifeboat/agent.conf", self.CONF)}),
+                             ("docs/install.md", {})):
+            Walk(page, "package", env=docker.env, shell=shell, before=before).all()
+            self.assertEqual(machine("systemctl", "is-active", "lifeboat.service"), "active")
 
 
 class Readme(unittest.TestCase):

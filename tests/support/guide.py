@@ -50,8 +50,8 @@ class Block:
 
     def commands(self):
         """[command, the lines that it prints, or None where the page does not say]."""
-        if self.kind == "sh":
-            return [[self.text, None]]
+        if self.kind == "sh":  # what fails in the middle of it is no success
+            return [["(set -e\n%s)" % self.text, None]]
         found = []
         for line in self.text.splitlines():
             if line.startswith("$ "):
