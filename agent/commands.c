@@ -272,9 +272,10 @@ const struct cli_command cli_commands[] = {
      .summary = "brings stores up to date that missed a backup",
      .description =
 	 "Copies to every other store what it lacks of the first: the backups that its own keep "
-	 "rules would keep, newest first, and evidence of drills. With BACKUP: that one, whatever "
-	 "the rules say. A backup's own run does this for the new backup; this command is for a "
-	 "store that was away then, or is new.\n\n"
+	 "rules would keep, newest first. Of backups that both have it brings together what one of "
+	 "them did not hear of: drills, pins that were set or lifted, trust. With BACKUP: that "
+	 "one, whatever the rules say. A backup's own run does this for the new backup; this "
+	 "command is for a store that was away then, or is new.\n\n"
 	 "Archives are copied as they are, encrypted ones too. Each is compared with its recorded "
 	 "SHA-256 while it passes; a copy that differs never becomes visible. All stores are "
 	 "filled at the same time, and one that fails stops no other. It may be run again at any "

@@ -95,6 +95,21 @@ static int work(struct err *err)
 	return copy_backup(from, "hdms", &c.items[0], to, NULL, &bytes, err);
 }
 
+/* What `to` did not hear of: it is pinned, and has been drilled. */
+static int bring(struct err *err)
+{
+	CLEANUP(store_freep) struct store *from = NULL;
+	CLEANUP(store_freep) struct store *to = NULL;
+	CLEANUP(catalog_done) struct catalog c = {0}, held = {0};
+	size_t count;
+	if (open_from(&from, err) < 0 || open_to(&to, err) < 0 ||
+	    catalog_load(from, "hdms", &c, err) < 0 || catalog_load(to, "hdms", &held, err) < 0)
+		return -1;
+	return copy_decisions(&c, to, &held, "hdms", NULL, NULL, err) < 0
+		   ? -1
+		   : copy_evidence(from, "hdms", NULL, to, &count, err);
+}
+
 /* Who has no memory can't take his mark away either: prune would. */
 static void remove_marks(void)
 {
@@ -148,10 +163,59 @@ static void copy_backup__memory_runs_out__is_whole_or_not_there(void **state)
 	}
 }
 
+static void set_pinned(struct store *s, bool pinned)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(json_freep) json_t *j = NULL;
+	struct sidecar side;
+	char *text = NULL;
+	assert_int_equal(sidecar_load(s, "hdms-" ID ".json", &j, &side, &err), 0);
+	json_object_del(j, "decisions");
+	json_object_set_new(j, "pinned", json_boolean(pinned));
+	assert_int_equal(json_text(j, true, &text, &err), 0);
+	put(s, "hdms-" ID ".json", text);
+	free(text);
+}
+
+static bool is_pinned(struct store *s)
+{
+	struct err err = ERR_INIT;
+	CLEANUP(json_freep) json_t *j = NULL;
+	struct sidecar side;
+	assert_int_equal(sidecar_load(s, "hdms-" ID ".json", &j, &side, &err), 0);
+	return side.pinned;
+}
+
+/* The sidecar is the old or the new one, whole. */
+static void copy_decisions__memory_runs_out__is_told_or_not(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	CLEANUP(store_freep) struct store *from = NULL;
+	CLEANUP(store_freep) struct store *to = NULL;
+	unsigned n = 1;
+	assert_int_equal(work(&err), 0);
+	assert_int_equal(open_from(&from, &err), 0);
+	assert_int_equal(open_to(&to, &err), 0);
+	set_pinned(from, true);
+	do {
+		set_pinned(to, false);
+		fail_alloc_once_at(n);
+		int rc = bring(&err);
+		fail_alloc_off();
+		if (rc < 0 && err.code != ERR_NOMEM)
+			fail_msg("allocation %u: %s", n, err.msg);
+		assert_true(rc < 0 || is_pinned(to));
+		err_clear(&err);
+	} while (fail_alloc_hit() && ++n < MOST);
+	assert_in_range(n, 50, MOST - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(copy_backup__memory_runs_out__is_whole_or_not_there),
+	    cmocka_unit_test(copy_decisions__memory_runs_out__is_told_or_not),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
