@@ -30,7 +30,7 @@ command = true""")
                 self.assertEqual(d.ended(n + 1)["outcome"], "success")
             self.bother(d, 40)
             descriptors, before = d.descriptors(), d.memory_kb()
-            self.bother(d, 30)
+            self.bother(d, 40)
             wait_for("the descriptors of before", lambda: d.descriptors() == descriptors, 10,
                      or_say=lambda: "%s, not %s" % (d.descriptors(), descriptors))
             after = d.memory_kb()
@@ -53,7 +53,7 @@ command = true""")
             with urllib.request.urlopen("http://127.0.0.1:%d/%s" % (self.port, path), timeout=30) as answer:
                 answer.read()
         wait_for("notices to be sent and readers to be gone", lambda: self.stack.agent_processes() == [d.process.pid]
-                 and not d.connected())
+                 and not d.connected() and "anon_inode:[pidfd]" not in d.descriptors())
 
 
 if __name__ == "__main__":
