@@ -25,13 +25,14 @@ int failures_of(const json_t *results, json_t **ret, struct err *err)
 	return 0;
 }
 
-static bool answers(const json_t *passed, const char *name)
+bool failures_names(const json_t *result, const json_t *failure)
 {
-	const json_t *named = json_object_get(passed, "answers");
+	const json_t *named = json_object_get(result, "answers");
+	const char *name = json_str_or(failure, "object", "");
 	size_t i;
 	json_t *n;
 	if (!json_is_array(named))
-		return strcmp(json_str_or(passed, "object", ""), name) > 0;
+		return strcmp(json_str_or(result, "object", ""), name) > 0;
 	json_array_foreach(named, i, n)
 	{
 		if (json_is_string(n) && strcmp(json_string_value(n), name) == 0)
@@ -42,14 +43,13 @@ static bool answers(const json_t *passed, const char *name)
 
 bool failures_answered(const json_t *results, const json_t *failure, const char *kind)
 {
-	const char *name = json_str_or(failure, "object", "");
 	size_t i;
 	json_t *r;
 	json_array_foreach(results, i, r)
 	{
 		if (has_outcome(r, "passed") &&
 		    (kind == NULL || strcmp(json_str_or(r, "kind", ""), kind) == 0) &&
-		    answers(r, name))
+		    failures_names(r, failure))
 			return true;
 	}
 	return false;

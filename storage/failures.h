@@ -15,6 +15,9 @@
  * of the names of those that failed. */
 int failures_of(const json_t *results, json_t **ret, struct err *err) MUST_USE;
 
+/* Did whoever wrote this result know of the failure when he began? */
+bool failures_names(const json_t *result, const json_t *failure);
+
 /* Has one of the results that passed answered this failure? `kind`: only one whose field `kind`
  * says so; NULL: any. */
 bool failures_answered(const json_t *results, const json_t *failure, const char *kind);

@@ -63,18 +63,61 @@ static bool has_failed(const json_t *v)
 	return strcmp(json_str_or(v, "outcome", ""), proof_name(PROOF_FAILED)) == 0;
 }
 
-/* Does this one of the older verdicts (oldest first) say what no later one does? */
+static bool has_passed(const json_t *v)
+{
+	return is_whole(v) && strcmp(json_str_or(v, "outcome", ""), proof_name(PROOF_PASSED)) == 0;
+}
+
+/* Whoever found damage and knew of this failure says it too, and whoever passed took it back. */
+static bool is_spoken_for(const json_t *all, const json_t *failure)
+{
+	size_t i;
+	json_t *v;
+	json_array_foreach(all, i, v)
+	{
+		if ((has_failed(v) || has_passed(v)) && failures_names(v, failure))
+			return true;
+	}
+	return false;
+}
+
+/* Is it the last one by which the newest failure, which stays, is taken back? */
+static bool is_answer(const json_t *all, size_t index)
+{
+	const json_t *failure = NULL, *last = NULL;
+	size_t i;
+	json_t *v;
+	json_array_foreach(all, i, v)
+	{
+		if (has_failed(v))
+			failure = v;
+	}
+	json_array_foreach(all, i, v)
+	{
+		if (failure != NULL && has_passed(v) && failures_names(v, failure))
+			last = v;
+	}
+	return last != NULL && last == json_array_get(all, index);
+}
+
+/* Does this one of the older verdicts (by name, which clocks gave them) say what no other does?
+ * The newest knows of all of them. */
 static bool is_needed(const json_t *all, size_t index, const struct verdict *newest)
 {
 	const json_t *v = json_array_get(all, index);
-	bool last = true, last_whole = newest->kind != VERDICT_WHOLE,
-	     last_failed = newest->outcome != PROOF_FAILED;
+	bool failed = newest->outcome == PROOF_FAILED,
+	     passed = newest->outcome == PROOF_PASSED && newest->kind == VERDICT_WHOLE;
+	bool last = true, last_whole = newest->kind != VERDICT_WHOLE, last_failed = !failed;
 	for (size_t i = index + 1; i < json_array_size(all); i++) {
 		last = false;
 		last_whole = last_whole && !is_whole(json_array_get(all, i));
 		last_failed = last_failed && !has_failed(json_array_get(all, i));
 	}
-	return last || (is_whole(v) && last_whole) || (has_failed(v) && last_failed);
+	if (last || (is_whole(v) && last_whole) || (has_failed(v) && last_failed))
+		return true;
+	if (failed || passed)
+		return false;
+	return has_failed(v) ? !is_spoken_for(all, v) : is_answer(all, index);
 }
 
 int verdict_keep(struct store *s, const struct backup *b, const struct verdict *v, struct err *err)

@@ -36,7 +36,8 @@ struct verdict {
 /* A new reference: what is written. */
 int verdict_json(const struct store *s, const struct backup *b, const struct verdict *v,
 		 json_t **ret, struct err *err) MUST_USE;
-/* Of older ones the newest, the newest of a whole verify and the newest that found damage stay. */
+/* Of older ones the newest, the newest of a whole verify and the newest that found damage stay, and
+ * what decides whether damage stands where clocks gave them another order. */
 int verdict_keep(struct store *s, const struct backup *b, const struct verdict *v, struct err *err)
     MUST_USE;
 

@@ -144,6 +144,79 @@ static void verdict__of_a_verify_at_the_same_time__takes_no_damage_back(void **s
 	close_fixture(&f);
 }
 
+/* The sample after it tidies up by names, which the clocks gave them. */
+static void verdict__that_took_damage_back_by_a_clock_behind__is_not_lost(void **state)
+{
+	(void)state;
+	struct fixture f, other;
+	struct err err = ERR_INIT;
+	const struct verdict passed = {.stack = "hdms",
+				       .kind = VERDICT_WHOLE,
+				       .outcome = PROOF_PASSED,
+				       .started_ms = BEGAN + 60 * SECOND};
+	open_fixture(&f);
+	other = f;
+	other.catalog = (struct catalog){0};
+	const struct backup *before = load(&other);
+	keep(&f, 0, VERDICT_WHOLE, PROOF_FAILED);
+	must_be_ok(verdict_keep(f.store, before, &passed, &err), err);
+	const struct backup *b = keep(&f, -100, VERDICT_WHOLE, PROOF_PASSED);
+	assert_false(b->damaged);
+	for (int n = 100; n < 104; n++) {
+		b = keep(&f, n, VERDICT_SAMPLE, PROOF_PASSED);
+		assert_false(b->damaged);
+		assert_true(json_array_size(b->verdicts) <= 5);
+	}
+	catalog_done(&other.catalog);
+	close_fixture(&f);
+}
+
+static void verdict__of_damage_that_nobody_took_back__stays_whatever_its_name(void **state)
+{
+	(void)state;
+	struct fixture f, other;
+	struct err err = ERR_INIT;
+	const struct verdict passed = {.stack = "hdms",
+				       .kind = VERDICT_WHOLE,
+				       .outcome = PROOF_PASSED,
+				       .started_ms = BEGAN + 6 * SECOND};
+	open_fixture(&f);
+	keep(&f, 5, VERDICT_WHOLE, PROOF_FAILED);
+	other = f;
+	other.catalog = (struct catalog){0};
+	const struct backup *before = load(&other);
+	/* Found after the other one began, by a clock that is behind. */
+	keep(&f, 1, VERDICT_WHOLE, PROOF_FAILED);
+	must_be_ok(verdict_keep(f.store, before, &passed, &err), err);
+	const struct backup *b = load(&f);
+	assert_true(b->damaged);
+	for (int n = 10; n < 14; n++) {
+		b = keep(&f, n, VERDICT_SAMPLE, PROOF_PASSED);
+		assert_true(b->damaged);
+		assert_true(json_array_size(b->verdicts) <= 5);
+	}
+	b = keep(&f, 20, VERDICT_WHOLE, PROOF_PASSED);
+	assert_false(b->damaged);
+	b = keep(&f, 21, VERDICT_SAMPLE, PROOF_PASSED);
+	assert_false(b->damaged);
+	catalog_done(&other.catalog);
+	close_fixture(&f);
+}
+
+/* A backup that stays damaged is looked at every night. */
+static void verdicts__of_damage_found_again_and_again__are_few(void **state)
+{
+	(void)state;
+	struct fixture f;
+	open_fixture(&f);
+	const struct backup *b = NULL;
+	for (int n = 0; n < 12; n++)
+		b = keep(&f, n, n % 2 == 0 ? VERDICT_SAMPLE : VERDICT_WHOLE, PROOF_FAILED);
+	assert_true(b->damaged);
+	assert_true(json_array_size(b->verdicts) <= 3);
+	close_fixture(&f);
+}
+
 static void verdicts__that_say_nothing_more__are_removed(void **state)
 {
 	(void)state;
@@ -318,6 +391,9 @@ int main(void)
 	    cmocka_unit_test(verdict__of_a_whole_verify__is_what_is_known_of_the_archive),
 	    cmocka_unit_test(verdict__of_a_sample__only_ever_finds_damage),
 	    cmocka_unit_test(verdict__of_a_verify_at_the_same_time__takes_no_damage_back),
+	    cmocka_unit_test(verdict__that_took_damage_back_by_a_clock_behind__is_not_lost),
+	    cmocka_unit_test(verdict__of_damage_that_nobody_took_back__stays_whatever_its_name),
+	    cmocka_unit_test(verdicts__of_damage_found_again_and_again__are_few),
 	    cmocka_unit_test(verdicts__that_say_nothing_more__are_removed),
 	    cmocka_unit_test(verdicts__of_one_second__are_both_kept),
 	    cmocka_unit_test(verdict__as_written__has_what_is_promised),
