@@ -43,6 +43,15 @@ class Guide(unittest.TestCase):
         for stage, path in STAGES.items():
             self.assertIn('"%s"' % stage, (TOP / path).read_text(), path)
 
+    def test_output__that_differs__is_told(self):
+        walk = Walk("README.md", "none")
+        page = ["backup 20261122T143012Z-5d1e, 1.5 KiB in 3.8 s, 12 rows", "…", "20261122T143012Z-5d1e  2026-11-22 14:30  just now"]
+        said = ["backup 20270101T000000Z-aaaa, 999 B in 1 min 2 s, 12 rows", "x", "", "20270101T000000Z-aaaa  2027-01-01 00:00  5 min ago"]
+        self.assertIsNone(walk.compare(page, said))
+        for wrong in (said[:-1], said + ["more"], [said[0].replace("12", "13")] + said[1:],
+                      said[:-1] + [said[-1].replace("aaaa", "bbbb")]):
+            self.assertIsNotNone(walk.compare(page, wrong), wrong)
+
     def test_operating_md__on_servers_of_this_machine(self):
         place = Path(tempfile.mkdtemp(prefix="lb-guide-"))
         self.addCleanup(shutil.rmtree, place, ignore_errors=True)

@@ -89,10 +89,10 @@ class Walk:
         self.blocks = [b for b in blocks(page) if b.stage == stage]
         self.real = {name: str(value) for name, value in dict(real).items()}
         self.before, self.instead = dict(before or {}), instead or (lambda command: None)
-        self.shell = subprocess.Popen(list(shell), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      cwd=cwd, env=env)
+        self.where = {"args": list(shell), "cwd": cwd, "env": env}
 
     def all(self):
+        self.shell = subprocess.Popen(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **self.where)
         try:
             for block in self.blocks:
                 self.before.pop(block.heading, lambda: None)()
