@@ -384,7 +384,7 @@ const struct cli_command cli_commands[] = {
      .summary = "keeps a backup from being deleted",
      .description = "Marks a backup in every store that has it, so that prune never deletes it; or "
 		    "takes the mark away. A store that does not answer is told and makes the exit "
-		    "status; run it again then.",
+		    "status; lifeboat copy brings it there later.",
      .options = pin_options,
      .examples = "lifeboat pin latest\tbefore a migration\n"
 		 "lifeboat pin 20261123T02 --off\tafterwards"},
