@@ -1,5 +1,6 @@
 """The Debian package: what is in it, and how it comes to a bare Debian 12 and goes again."""
 
+import hashlib
 import re
 import shutil
 import tempfile
@@ -7,7 +8,7 @@ import unittest
 import uuid
 from pathlib import Path
 
-from deb import depends, package
+from deb import build_release, depends, package
 from docker_daemon import daemon, lock
 from images import debootstrap, digest
 from stack import TOP, run
@@ -64,14 +65,17 @@ class Package(unittest.TestCase):
         self.assertEqual([line for line in text.splitlines() if line and line[0] not in ";#"], [])
         self.assertEqual(sample, (TOP / "agent.conf").read_bytes())
 
-    def test_package__made_twice__is_the_same(self):
-        again = Path(tempfile.mkdtemp(prefix="lb-deb-"))
-        self.addCleanup(shutil.rmtree, again)
+    def test_package__built_twice_in_two_folders__is_the_same(self):
+        folder = Path(tempfile.mkdtemp(prefix="lb-deb-"))
+        self.addCleanup(shutil.rmtree, folder)
+        shutil.copytree(TOP, folder / "copy", ignore=shutil.ignore_patterns(".git", "build", "tests"))
+        build_release(folder / "copy", folder / "b")
         digests = set()
-        for place in (again / "one", again / "two"):
+        for number, build in enumerate((self.deb.parent, folder / "b")):
+            place = folder / str(number)
             place.mkdir()
-            run(["env", "SOURCE_DATE_EPOCH=1795392000", "cpack", "-G", "DEB", "-B", place], cwd=self.deb.parent)
-            digests.add(next(place.glob("*.deb")).read_bytes())
+            run(["env", "SOURCE_DATE_EPOCH=1795392000", "cpack", "-G", "DEB", "-B", place], cwd=build)
+            digests.add(hashlib.sha256(next(place.glob("*.deb")).read_bytes()).hexdigest())
         self.assertEqual(len(digests), 1)
 
     def test_bare_system__install_and_purge__leave_nothing(self):

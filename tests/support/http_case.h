@@ -38,12 +38,20 @@ static inline struct http_request http_case_ask(struct http_case *c, const char 
 	return (struct http_request){.method = method, .url = c->url, .idle_ms = 20000};
 }
 
-/* Code and end of the message: the beginning has the port. */
+/* Code and end of the message: the beginning has the port. Behind a '*' libcurl goes on in words
+ * that differ from version to version. */
 static inline void http_case_failed(const struct http_case *c, enum err_code code,
 				    const char *ending)
 {
 	size_t all = strlen(c->err.msg), tail = strlen(ending);
-	if (c->err.code != code || all < tail || strcmp(c->err.msg + all - tail, ending) != 0)
+	bool fits = all >= tail && strcmp(c->err.msg + all - tail, ending) == 0;
+	if (tail > 0 && ending[tail - 1] == '*') {
+		char text[256];
+		snprintf(text, sizeof text, "%.*s", (int)tail - 1, ending);
+		const char *at = strstr(c->err.msg, text);
+		fits = at != NULL && at[strlen(text)] != '\0';
+	}
+	if (c->err.code != code || !fits)
 		fail_msg("%s: '%s', and not %s: '…%s'", err_code_name(c->err.code), c->err.msg,
 			 err_code_name(code), ending);
 }

@@ -2,8 +2,8 @@
 
 SYSTEM is a suite ("trixie"), or "arm64": this project's own Debian 12 with all that builds for arm64 and
 runs it. The command runs as root in a root file system made once from this machine's apt sources, and kept
-in the build folder. The project is at /lifeboat there, read-only, and LIFEBOAT_BUILD=/build is that root's own.
-Processes and mounts end with the command; the network is this machine's.
+in the build folder. The project is at /lifeboat there, read-only, and LIFEBOAT_BUILD=/build is what is
+build/SYSTEM/ here. Processes and mounts end with the command; the network is this machine's.
 """
 
 import fcntl
@@ -20,7 +20,8 @@ from pathlib import Path
 from images import debootstrap, digest
 from stack import TOP, Failed, run
 
-BUILD = Path(os.environ.get("LIFEBOAT_BUILD", TOP / "build")) / "systems"
+BUILD = Path(os.environ.get("LIFEBOAT_BUILD", TOP / "build")).resolve()
+SYSTEMS = BUILD / "systems"
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy")
 # qemu of Debian 12 knows no PR_SET_CHILD_SUBREAPER. Of trixie on it is one static program.
 QEMU_SUITE = "trixie"
@@ -29,14 +30,14 @@ QEMU_SUITE = "trixie"
 @contextmanager
 def made_once(name):
     """A folder of that name: (where it will be, an empty folder to fill, or None if it is there)."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    target = BUILD / name
+    SYSTEMS.mkdir(parents=True, exist_ok=True)
+    target = SYSTEMS / name
     with open(str(target) + ".lock", "a", encoding="utf-8") as door:
         fcntl.flock(door, fcntl.LOCK_EX)
         if target.is_dir():
             yield target, None
             return
-        half = Path(tempfile.mkdtemp(prefix=name + "-half-", dir=BUILD))
+        half = Path(tempfile.mkdtemp(prefix=name + "-half-", dir=SYSTEMS))
         half.chmod(0o755)
         try:
             yield target, half
@@ -75,8 +76,9 @@ def system(name):
     return arm64() if name == "arm64" else root(name, ["ca-certificates"], ["--variant=minbase"])
 
 
-def inside(top, argv):
+def inside(top, build, argv):
     """The command's exit status. It is process 1 of its own and takes all others with it."""
+    build.mkdir(parents=True, exist_ok=True)
     shutil.copy("/etc/resolv.conf", top / "etc/resolv.conf")
     # A root of its own, not chroot, in which the kernel gives nobody a user namespace.
     script = "; ".join([
@@ -84,6 +86,7 @@ def inside(top, argv):
         "cd " + shlex.quote(str(top)),
         "mount -t proc proc proc", "mount --rbind /sys sys", "mount --rbind /dev dev", "mount -t tmpfs tmpfs run",
         "mount --bind %s lifeboat" % shlex.quote(str(TOP)), "mount -o remount,bind,ro lifeboat",
+        "mount --bind %s build" % shlex.quote(str(build)),
         "pivot_root . .", "umount -l .", "cd /lifeboat", 'exec "$@"'])
     env = {k: os.environ[k] for k in PASSED_ON if k in os.environ}
     env.update(PATH="/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL="C.UTF-8", HOME="/root", LIFEBOAT_BUILD="/build")
@@ -95,7 +98,7 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     try:
-        sys.exit(inside(system(sys.argv[1]), sys.argv[2:]))
+        sys.exit(inside(system(sys.argv[1]), BUILD / sys.argv[1], sys.argv[2:]))
     except Failed as failed:
         sys.exit(str(failed))
 

@@ -211,11 +211,11 @@ static void call__answers_that_are_none__named_for_what_they_are(void **state)
 		const char *ending;
 	} cases[] = {
 	    {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", ERR_CORRUPT,
-	     "/': the answer was cut: transfer closed with 4 bytes remaining to read"},
+	     "/': the answer was cut: *"},
 	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n", ERR_CORRUPT,
-	     "/': the answer was cut: transfer closed with outstanding read data remaining"},
+	     "/': the answer was cut: *"},
 	    {"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nhello", ERR_CORRUPT,
-	     "/': the answer was cut: transfer closed with 4 bytes remaining to read"},
+	     "/': the answer was cut: *"},
 	    {"HTTP/1.1 200 OK\r\n\r\nhello", ERR_CORRUPT,
 	     "/': the answer has no length: where it ended can't be told from a cut"},
 	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, x\r\n\r\nhello", ERR_CORRUPT, ""},

@@ -222,7 +222,7 @@ static void pipe__over_tls_cut__is_no_end(void **state)
 				    &err);
 	}
 	assert_int_equal(err.code, ERR_CORRUPT);
-	assert_non_null(strstr(err.msg, "': the answer was cut: the TLS connection broke off"));
+	assert_non_null(strstr(err.msg, "': the answer was cut: "));
 	http_pipe_free(p);
 	http_free(h);
 	fake_tls_stop(&server);
