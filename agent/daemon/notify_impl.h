@@ -36,6 +36,13 @@ struct notify {
 	bool save_failed; /* said once */
 };
 
+/* ---- notify_part.c ---- */
+
+/* Before the next try of a notice that failed so often. What the receiver asks for (0: nothing) is
+ * the least of it: one that is down for an hour and asks for a second each time would use up all
+ * tries in a moment. */
+int64_t notify_pause_ms(unsigned failed, int64_t asked_ms, uint64_t random);
+
 /* ---- notify_memory.c ---- */
 
 /* Writes it down and lets daemon_status know, where something has changed. */

@@ -153,6 +153,13 @@ static uint64_t some_number(void)
 	return getrandom(&n, sizeof n, GRND_NONBLOCK) == sizeof n ? n : UINT64_MAX;
 }
 
+int64_t notify_pause_ms(unsigned failed, int64_t asked_ms, uint64_t random)
+{
+	int64_t own_ms = retry_delay_ms(failed, RETRY_FIRST_MS, RETRY_LONGEST_MS, random);
+	int64_t least_ms = asked_ms < RETRY_LONGEST_MS ? asked_ms : RETRY_LONGEST_MS;
+	return own_ms > least_ms ? own_ms : least_ms;
+}
+
 /* `wait_ms`: what the receiver asks for; 0: nothing. */
 static void note_failure(struct notify *p, size_t i, bool again, int64_t wait_ms, const char *why)
 {
@@ -166,11 +173,7 @@ static void note_failure(struct notify *p, size_t i, bool again, int64_t wait_ms
 	if (again && o->failed <= n->retries) {
 		if (o->failed == 1)
 			log_line(LOG_WARN, "notify %s: %s; it is tried again", o->label, why);
-		int64_t pause =
-		    retry_delay_ms(o->failed, RETRY_FIRST_MS, RETRY_LONGEST_MS, some_number());
-		if (wait_ms > 0)
-			pause = wait_ms < RETRY_LONGEST_MS ? wait_ms : RETRY_LONGEST_MS;
-		o->due = deadline_in(pause);
+		o->due = deadline_in(notify_pause_ms(o->failed, wait_ms, some_number()));
 		return;
 	}
 	log_line(LOG_ERROR, "notify %s: %s; given up: '%s' was not told", o->label, why,

@@ -426,8 +426,7 @@ ca_file = cert.pem""" % mails.port)
         self.assertIn("Nothing is wrong.", quopri.decodestring(mails.mails[0]).decode())
 
     def test_receiver_that_asks_to_wait_is_given_time_and_one_that_refuses_is_left_alone(self):
-        self.hook.script = [(429, {"Retry-After": "2"}, b""), (503, {"Retry-After": "1"}, b""), (200, {}, b""),
-                            (403, {}, b"no such hook a-secret-key")]
+        self.hook.script = [(429, {"Retry-After": "2"}, b""), (200, {}, b""), (403, {}, b"no such hook a-secret-key")]
         with self.daemon("""[hook]
 before_backup = false
 [schedule]
@@ -437,10 +436,9 @@ url = %s/services/a-secret-key
 on = failure, recovery""" % self.hook.url) as d:
             d.signal(signal.SIGUSR1)
             d.ended(1)
-            self.hook.wait("/services/a-secret-key", 3)
-            first, second, third = self.hook.times
+            self.hook.wait("/services/a-secret-key", 2)
+            first, second = self.hook.times
             self.assertGreaterEqual(second - first, 2)
-            self.assertGreaterEqual(third - second, 1)
             wait_for("nothing to wait", lambda: not self.state_file()["queues"]["ops"])
             self.stack.write_conf(self.stack.conf().replace("= false", "= true"))
             d.signal(signal.SIGHUP)
@@ -449,10 +447,10 @@ on = failure, recovery""" % self.hook.url) as d:
             d.ended(2)
             d.wait_log("notify ops: it answered 403; given up: 'hdms: backup works again' was not told")
             wait_for("nothing to wait", lambda: not self.state_file()["queues"]["ops"])
-            self.assertEqual(len(self.hook.got), 4)
+            self.assertEqual(len(self.hook.got), 3)
             self.assertNotIn("a-secret-key", d.log())
             d.stop()
-        self.assertEqual(len(self.hook.got), 4)
+        self.assertEqual(len(self.hook.got), 3)
         self.assert_nothing_left()
 
     def test_receivers_that_lead_elsewhere_dawdle_or_are_somebody_else(self):
