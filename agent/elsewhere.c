@@ -61,8 +61,10 @@ int elsewhere_is_pinned(struct elsewhere *e, const struct backup *b, const char 
 			*err = why;
 			return -1;
 		}
-		/* Of one object nothing follows for the others. */
-		e->silent[i] = why.code != ERR_ABSENT && why.code != ERR_CORRUPT;
+		/* Of one object nothing follows for the others; who does not answer is not waited
+		 * for again. */
+		e->silent[i] =
+		    e->stores[i] == NULL || why.code == ERR_UNREACHABLE || why.code == ERR_TIMEOUT;
 		log_debug("%s", why.msg);
 	}
 	return 0;

@@ -338,6 +338,17 @@ class Copies(StackCase):
         self.stack.lifeboat("prune", expect=0)
         self.assertEqual(self.ids("far"), [second])
 
+    def test_prune__sidecar_elsewhere_that_is_none__is_no_reason_not_to_ask_for_others(self):
+        first, second, _ = [self.backup()["id"] for _ in range(3)]
+        self.configure("[store far]\nurl = file://%s\nkeep = last 1\n" % self.place("far"))
+        self.away("far")
+        self.stack.lifeboat("pin", first, expect=1)
+        self.back("far")
+        (self.place("local") / ("hdms-%s.json" % second)).write_bytes(b"x" * (9 << 20))
+        self.stack.lifeboat("prune")
+        self.assertIn(first, self.ids("far"))
+        self.assertNotIn(second, self.ids("far"))
+
     def test_pin__in_one_store_alone__stays_there(self):
         first = self.backup()["id"]
         self.stack.lifeboat("pin", first, "--store", "far", expect=0)
