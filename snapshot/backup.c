@@ -202,18 +202,20 @@ static void withdraw_archive(struct snapshot *s, const struct backup_result *r)
 	cancel_release();
 }
 
-/* What a killed backup left. A right to tidy up that is missing is prune's to tell. */
+/* What a killed backup left. Where it can't be tidied up, which is prune's to tell, there is a
+ * backup all the same. */
 static int sweep(const struct backup_job *job, struct err *err)
 {
 	struct err why = ERR_INIT;
 	if (store_sweep(job->store, job->stack, false, NULL, &why) == 0)
 		return 0;
-	if (why.code == ERR_DENIED) {
-		log_debug("%s", why.msg);
-		return 0;
+	if (why.code == ERR_CANCELLED || why.code == ERR_NOMEM || why.code == ERR_UNREACHABLE ||
+	    why.code == ERR_TIMEOUT) {
+		*err = why;
+		return -1;
 	}
-	*err = why;
-	return -1;
+	log_debug("%s", why.msg);
+	return 0;
 }
 
 /* Ids and keep rules go by the clocks of those who take backups: one that is behind makes backups

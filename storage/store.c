@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/fault.h"
 #include "storage/lease.h"
 
 /* The kinds of stores. A new one is a new file and a line here. */
@@ -331,7 +332,10 @@ int store_lock_check(struct store_lock *l, struct err *err)
 int store_sweep(struct store *s, const char *stack, bool dry_run, struct strlist *ret,
 		struct err *err)
 {
-	return s->ops->sweep(s->self, stack, dry_run, ret, err) < 0 ? in_store(s, err) : 0;
+	return fault_point("store-sweep", err) < 0 ||
+		       s->ops->sweep(s->self, stack, dry_run, ret, err) < 0
+		   ? in_store(s, err)
+		   : 0;
 }
 
 int store_free_bytes(struct store *s, uint64_t *ret, struct err *err)

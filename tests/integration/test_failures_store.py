@@ -91,6 +91,12 @@ class StoreBusy(StackCase):
         said = self.stack.lifeboat("list", "--json", expect=0).json
         return [b["id"] for b in said["backups"]]
 
+    def test_backup__leftovers_that_can_t_be_swept__are_no_reason_to_take_none(self):
+        bad = {"LIFEBOAT_FAULT": "store-sweep=fail"}
+        self.stack.lifeboat("backup", env=bad, expect=0)
+        # Whose work it is says so.
+        self.assert_failed(self.stack.lifeboat("prune", env=bad), 1, "store-sweep")
+
     def test_backup__store_is_a_file__failed_before_anything_is_asked(self):
         place = self.stack.folder / "not-a-folder"
         place.write_text("x")
