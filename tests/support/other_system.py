@@ -62,7 +62,7 @@ def arm64():
     lines = (TOP / "packaging" / "packages").read_text().splitlines()
     libraries = [name + ":arm64" for name, what in (line.split() for line in lines if line[0] != "#")
                  if re.fullmatch("lib.*-dev", name) and (what == "build" or name == "libcmocka-dev")]
-    tools = ["cmake", "dpkg-dev", "file", "gcc-aarch64-linux-gnu", "ninja-build", "pkg-config", "python3"]
+    tools = ["ca-certificates", "cmake", "dpkg-dev", "file", "gcc-aarch64-linux-gnu", "ninja-build", "pkg-config", "python3"]
     top = root("bookworm", tools + ["libc6-dev:arm64"] + libraries, ["--variant=minbase", "--architectures=amd64,arm64"])
     if not (top / "usr/bin/qemu-aarch64").exists():
         qemu = root(QEMU_SUITE, ["qemu-user"], ["--variant=extract"])
