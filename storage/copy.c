@@ -17,7 +17,7 @@ struct copying {
 	const char *stack;
 	const struct backup *backup;
 	const struct copy_progress *progress;
-	struct buf sidecar; /* as `from` has it */
+	struct buf sidecar; /* for a new copy */
 	/* what is in `to` */
 	bool committed;   /* the same backup, whole */
 	bool has_sidecar; /* of this backup, or one that can't be read */
@@ -41,6 +41,19 @@ static int read_sidecar(struct store *s, const char *name, struct buf *text, jso
 		   : 0;
 }
 
+/* What was decided for `from` alone stays there. */
+static int leave(struct copying *c, json_t *sidecar, struct err *err)
+{
+	CLEANUP(freep) char *text = NULL;
+	bool changed;
+	if (decisions_leave(sidecar, &changed, err) < 0)
+		return -1;
+	if (!changed)
+		return 0;
+	buf_reset(&c->sidecar);
+	return json_text(sidecar, true, &text, err) < 0 ? -1 : buf_puts(&c->sidecar, text, err);
+}
+
 /* The sidecar as it is now: it may have been pinned since the catalog was read. */
 static int look_at_source(struct copying *c, struct err *err)
 {
@@ -53,7 +66,7 @@ static int look_at_source(struct copying *c, struct err *err)
 	if (read_sidecar(c->from, c->backup->sidecar, &c->sidecar, &json, &side, err) < 0)
 		return -1;
 	if (strcmp(side.sha256, c->backup->sha256) == 0 && side.bytes == c->backup->stored_bytes)
-		return 0;
+		return leave(c, json, err);
 	err_set(err, ERR_CORRUPT, "its sidecar was changed meanwhile");
 	return in_backup(c, c->from, err);
 }

@@ -159,6 +159,40 @@ int decisions_trust(json_t *sidecar, const char *id, bool here, bool *ret_change
 	return lift(sidecar, now, err);
 }
 
+/* ---- leaving the store ---- */
+
+/* How many entries were for one store alone. */
+static size_t forget_here(json_t *set)
+{
+	size_t gone = 0;
+	for (size_t i = json_array_size(set); i > 0; i--) {
+		if (!is_here(json_array_get(set, i - 1)))
+			continue;
+		json_array_remove(set, i - 1);
+		gone++;
+	}
+	return gone;
+}
+
+int decisions_leave(json_t *sidecar, bool *ret_changed, struct err *err)
+{
+	CLEANUP(json_freep) json_t *set = NULL;
+	if (set_of(sidecar, &set, err) < 0)
+		return -1;
+	bool stays = is_pinned(sidecar) && standing_pin(set) == NULL;
+	bool trusted = find(set, trust, NULL) != NULL;
+	*ret_changed = forget_here(set) > 0;
+	if (!*ret_changed)
+		return 0;
+	if (put_set(sidecar, set, err) < 0 ||
+	    json_put(sidecar, "pinned", json_boolean(stays || standing_pin(set) != NULL), err) < 0)
+		return -1;
+	if (!trusted || find(set, trust, NULL) != NULL)
+		return 0;
+	json_object_del(sidecar, "trusted");
+	return json_put(sidecar, "suspicious", json_true(), err);
+}
+
 /* ---- bringing together ---- */
 
 /* Adds to `set` what `theirs` has and says whether that was anything. */

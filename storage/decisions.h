@@ -6,7 +6,8 @@
  *  1. decisions_token(id, err), then decisions_pin(sidecar, id, …) in every store: one decision has
  *     one id, wherever it is known
  *  2. decisions_unpin(sidecar, …) names the pins that it lifts. A pin that it did not know of stays
- *  3. decisions_merge(sidecar, theirs, …) adds what the sidecar of a copy knows
+ *  3. decisions_leave(sidecar, …) makes it that of a new copy
+ *  4. decisions_merge(sidecar, theirs, …) adds what the sidecar of a copy knows
  *
  * What is decided for one store alone ("here") is not taken elsewhere. `pinned`, `suspicious` and
  * `trusted` of the sidecar follow; readers need no more than these. docs/sidecar.md.
@@ -28,6 +29,8 @@ int decisions_unpin(json_t *sidecar, bool here, bool *ret_changed, struct err *e
 /* Of what is not suspicious nothing is changed. */
 int decisions_trust(json_t *sidecar, const char *id, bool here, bool *ret_changed, struct err *err)
     MUST_USE;
+/* Takes out what was decided for its store alone. */
+int decisions_leave(json_t *sidecar, bool *ret_changed, struct err *err) MUST_USE;
 int decisions_merge(json_t *sidecar, const json_t *theirs, bool *ret_changed, struct err *err)
     MUST_USE;
 

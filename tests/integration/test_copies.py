@@ -363,6 +363,12 @@ class Copies(StackCase):
         self.stack.lifeboat("pin", first, "--off", "--store", "far", expect=0)
         self.back("local")
         self.assertEqual([self.pinned(s) for s in ("local", "near", "far")], [[first], [], []])
+        # Nor does it go with a copy that is made only now.
+        self.stack.lifeboat("pin", first, "--off", "--store", "local", expect=0)
+        for path in self.place("far").glob("hdms-*"):
+            path.unlink()
+        self.assertEqual([c["outcome"] for c in self.copy()], ["copied"])
+        self.assertEqual([self.pinned(s) for s in ("local", "near", "far")], [[], [], [first]])
 
     def test_copy__drill_that_a_store_did_not_hear_of__comes_both_ways(self):
         self.backup()

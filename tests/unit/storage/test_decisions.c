@@ -162,6 +162,34 @@ static void here__decided_for_one_store__stays_there(void **state)
 	json_decref(c);
 }
 
+static void leave__decided_for_one_store__does_not_go_with_a_copy(void **state)
+{
+	(void)state;
+	json_t *s = sidecar(false, true);
+	bool changed;
+	must(decisions_leave(s, &changed, &err));
+	assert_false(changed);
+	must(decisions_trust(s, "t1", true, &changed, &err));
+	pin(s, "p1", true);
+	must(decisions_leave(s, &changed, &err));
+	assert_true(changed);
+	assert_false(is(s, "pinned"));
+	assert_true(is(s, "suspicious"));
+	assert_null(json_object_get(s, "trusted"));
+	/* Lifted here alone: it is pinned for all others. */
+	pin(s, "p2", false);
+	must(decisions_trust(s, "t2", false, &changed, &err));
+	assert_true(unpin(s, true));
+	must(decisions_leave(s, &changed, &err));
+	assert_true(changed);
+	assert_true(is(s, "pinned"));
+	assert_false(is(s, "suspicious"));
+	assert_non_null(json_object_get(s, "trusted"));
+	must(decisions_leave(s, &changed, &err));
+	assert_false(changed);
+	json_decref(s);
+}
+
 static void trust__lifts_the_suspicion_where_it_is_heard_of(void **state)
 {
 	(void)state;
@@ -320,6 +348,7 @@ int main(void)
 	    cmocka_unit_test(merge__pin_that_the_lifter_did_not_know__stays),
 	    cmocka_unit_test(merge__pinned_when_taken__needs_no_decision),
 	    cmocka_unit_test(here__decided_for_one_store__stays_there),
+	    cmocka_unit_test(leave__decided_for_one_store__does_not_go_with_a_copy),
 	    cmocka_unit_test(trust__lifts_the_suspicion_where_it_is_heard_of),
 	    cmocka_unit_test(merge__of_random_histories__comes_to_one_end),
 	    cmocka_unit_test(decisions__without_end__are_refused),
