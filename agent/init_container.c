@@ -307,17 +307,20 @@ static int add_server(struct init *i, enum init_kind kind, const char *service,
 	return look_at_server(i, kind, inspected, err);
 }
 
-/* Does it run this program, as its image does? */
+/* Does it run this program, as its image does? Not one of a folder that is called so too. */
 static bool is_ours(const json_t *inspected)
 {
+	static const char image[] = "/usr/lib/lifeboat/";
 	size_t n;
 	json_t *item;
 	json_array_foreach(json_object_get(json_object_get(inspected, "Config"), "Entrypoint"), n,
 			   item)
 	{
 		const char *text = json_string_value(item);
+		const char *slash = text != NULL ? strrchr(text, '/') : NULL;
+		const char *name = slash != NULL ? slash + 1 : text;
 		if (text != NULL &&
-		    (strcmp(text, "lifeboat") == 0 || strstr(text, "/lifeboat") != NULL))
+		    (strcmp(name, "lifeboat") == 0 || strncmp(text, image, sizeof image - 1) == 0))
 			return true;
 	}
 	return false;

@@ -43,7 +43,9 @@ static void note(struct init *i, const char *service, const char *image, const c
 			   "\"Mounts\":[%s]}",
 			   image, service, mounts);
 	assert_int_equal(json_parse(text, (size_t)len, &listed, &err), 0);
-	const char *entrypoint = strcmp(service, "agent") == 0 ? "sh\",\"/usr/lib/lifeboat/x" : "x";
+	const char *entrypoint = strcmp(service, "agent") == 0  ? "sh\",\"/usr/lib/lifeboat/x"
+				 : strcmp(service, "crew") == 0 ? "/opt/lifeboat-crew/run"
+								: "x";
 	len = snprintf(text, sizeof text,
 		       "{\"Config\":{\"Env\":[\"%s\"],\"Cmd\":%s,\"Entrypoint\":[\"%s\"]}}", env,
 		       argv, entrypoint);
@@ -151,6 +153,16 @@ static void containers__of_a_project__become_sections(void **state)
 		     "service = db\n",
 		     "[redis]\nurl = redis://redis:6379/0\n\n", "[volume media]\n",
 		     "[volume a_b]\nname = a.b\n", "[volume shared]\n", NULL});
+	init_done(&i);
+}
+
+static void container__of_a_program_with_a_name_like_ours__keeps_its_volumes(void **state)
+{
+	(void)state;
+	struct init i;
+	begin(&i, "desk");
+	note(&i, "crew", "desk-crew", "{\"Type\":\"volume\",\"Name\":\"desk_rota\"}", "A=1");
+	assert_int_equal(i.volumes.count, 1);
 	init_done(&i);
 }
 
@@ -428,6 +440,7 @@ static int leave(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(container__of_a_program_with_a_name_like_ours__keeps_its_volumes),
 	    cmocka_unit_test(kind_of__image__is_the_server_in_it),
 	    cmocka_unit_test(image__in_a_project__is_known_by_what_it_is),
 	    cmocka_unit_test(containers__of_a_project__become_sections),
