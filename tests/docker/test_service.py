@@ -98,9 +98,8 @@ class Service(unittest.TestCase):
                                                      "AND granted"), 20, 0.1)
 
     def wait_held(self):
-        wait_for("a dump that waits", lambda: "t" == self.sql(
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock'"), 90, 0.1)
-        self.assertTrue(any(n.endswith(".part") for n in self.backups()), self.backups())
+        wait_for("a dump that waits", lambda: "t" == self.sql("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"), 120, 0.2)
+        wait_for("its archive", lambda: any(n.endswith(".part") for n in self.backups()), 60, 0.2)
 
     def release(self):
         self.sql(RELEASE)
@@ -272,17 +271,16 @@ class Service(unittest.TestCase):
 
     def test_upgrade_remove_purge__lose_nothing_and_leave_nothing(self):
         before = self.traces()
-        self.installed(schedule="0 2 * * *")
+        self.installed()
         machine = self.machine
         machine("systemctl", "enable", "--now", "--quiet", "lifeboat")
-        machine("systemctl", "kill", "--signal=USR1", "lifeboat")
-        wait_for("a backup", lambda: self.job("backup").get("last_success"), 60, 0.5)
+        wait_for("a backup", lambda: self.job("backup").get("last_success"), 120, 0.5)
         self.hold()
-        machine("systemctl", "kill", "--signal=USR1", "lifeboat")
         self.wait_held()
         conf, pid, success = self.conf(), self.unit("MainPID"), self.job("backup")["last_success"]
         # An upgrade in the middle of a backup, with nobody there to answer questions.
-        said = self.install(package("2"))
+        newer = package("2")
+        said = self.install(newer)
         self.assertNotIn("onfiguration file", said)
         self.assertIn("Setting up lifeboat (0.1.0-2)", said)
         self.assertEqual(self.conf(), conf)
@@ -291,10 +289,12 @@ class Service(unittest.TestCase):
         self.assertEqual(self.job("backup")["last_success"], success)
         self.release()
         self.wait_journal("backup: begins (catch-up)")
-        wait_for("the backup that the upgrade broke off", lambda: self.status()["backups"] == 2, 60, 0.5)
+        wait_for("the backup that the upgrade broke off", lambda: self.job("backup")["last_success"] != success, 120, 0.5)
         machine("systemctl", "stop", "lifeboat")
         self.assert_nothing_of_it_left()
-        self.install()
+        machine("sed", "-i", "s/\\* \\* \\* \\* \\*/0 2 * * */", "/etc/lifeboat/agent.conf")
+        conf = self.conf()
+        self.install(newer)
         self.assertEqual(self.unit("ActiveState"), "inactive")  # what stood still stays so
         machine("systemctl", "start", "lifeboat")
 
@@ -302,7 +302,7 @@ class Service(unittest.TestCase):
         machine.sh("apt-get -y remove lifeboat 2>&1")
         self.assertEqual(machine.run("pgrep", "-u", "lifeboat", check=False).stdout, b"")
         self.assertEqual((self.backups(), self.conf()), (kept, conf))
-        self.install()
+        self.install(newer)
         machine("systemctl", "start", "lifeboat")
         self.assertEqual(self.status()["agent"]["jobs"]["backup"]["last_success"]["outcome"], "success")
 
@@ -311,7 +311,7 @@ class Service(unittest.TestCase):
         self.assertIn("lifeboat: /var/lib/lifeboat is not empty and stays, with the user lifeboat:\nbackups\n", said + "\n")
         self.assertEqual(machine.sh("ls -A /var/lib/lifeboat"), "backups")
         self.assertEqual(self.backups(), kept)
-        self.install()
+        self.install(newer)
         machine("rm", "-r", STORE)
         machine.sh("apt-get -y purge lifeboat 2>&1")
         machine("rm", "/root/lifeboat.deb", "/root/agent.conf")
