@@ -308,7 +308,7 @@ class Service(unittest.TestCase):
 
         machine("rm", "/etc/lifeboat/stack.env")
         said = machine.sh("apt-get -y purge lifeboat 2>&1")
-        self.assertIn("lifeboat: /var/lib/lifeboat is not empty and stays, with the user lifeboat:\nbackups\n", said + "\n")
+        self.assertIn("lifeboat: /var/lib/lifeboat is not empty and stays, with the user lifeboat:\nbackups\n", said.replace("\r", "") + "\n")
         self.assertEqual(machine.sh("ls -A /var/lib/lifeboat"), "backups")
         self.assertEqual(self.backups(), kept)
         self.install(newer)
