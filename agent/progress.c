@@ -79,7 +79,7 @@ static void show_bar(struct progress *p, int64_t now)
 	describe(p, now, text, sizeof text);
 	if (p->total > 0) {
 		double part = bytes < p->total ? (double)bytes / (double)p->total : 1;
-		int full = (int)(part * BAR_CELLS);
+		int full = (int)(part * (double)BAR_CELLS);
 		snprintf(bar, sizeof bar, " [%.*s%*s]", full, "####################",
 			 BAR_CELLS - full, "");
 	}

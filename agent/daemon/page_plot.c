@@ -52,7 +52,7 @@ struct scale {
 static double x_of(const struct scale *s, int64_t at)
 {
 	double share = s->to > s->from ? (double)(at - s->from) / (double)(s->to - s->from) : 0.5;
-	return LEFT + share * (WIDTH - LEFT - RIGHT);
+	return (double)LEFT + share * (double)(WIDTH - LEFT - RIGHT);
 }
 
 static double y_of(const struct scale *s, uint64_t value)
