@@ -116,7 +116,8 @@ static int call(const struct sending *s, const char *url, const char *const *hea
 				 .body = body,
 				 .body_bytes = strlen(body),
 				 .idle_ms = n->timeout_ms,
-				 .stop_fd = timer};
+				 .stop_fd = timer,
+				 .open_ended = true};
 	if (timer < 0 || http_open(&opts, &h, err) < 0)
 		return -1;
 	if (http_call(h, &q, &answer, err) < 0) {

@@ -301,7 +301,7 @@ int http_exchange_verdict(struct http_exchange *x, struct err *err)
 		return -1;
 	}
 	/* What a server says of its failure is good enough as it came. */
-	if (status / 100 != 2 || status == 204 || x->bodiless || f->chunked ||
+	if (status / 100 != 2 || status == 204 || x->bodiless || x->open_ended || f->chunked ||
 	    (f->has_length && !f->has_coding))
 		return 0;
 	return err_set(err, ERR_CORRUPT,

@@ -75,6 +75,7 @@ struct http_exchange {
 	size_t head_bytes;
 	bool head_done;
 	bool bodiless;   /* HEAD */
+	bool open_ended; /* as the request's */
 	long auth;       /* as the client's when it began */
 	bool challenged; /* a 401 came that libcurl answers with a request anew */
 	bool taken_over; /* its connection is a pipe: not to be used again */

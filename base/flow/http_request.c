@@ -207,6 +207,7 @@ static void set_request(struct http_exchange *x, const struct http_request *q,
 int http_request_apply(struct http_exchange *x, const struct http_request *q,
 		       enum http_upload upload, uint64_t length, struct err *err)
 {
+	x->open_ended = q->open_ended;
 	set_connection(x);
 	set_request(x, q, upload, length);
 	if (http_auth_apply(x) < 0)

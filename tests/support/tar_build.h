@@ -43,7 +43,7 @@ static inline uint8_t *tar_build_head(struct tar_build *t, char type, const char
 	snprintf((char *)b + 100, 8, "%07o", mode);
 	snprintf((char *)b + 108, 8, "%07o", 999U);
 	snprintf((char *)b + 116, 8, "%07o", 998U);
-	snprintf((char *)b + 124, 12, "%011zo", size);
+	snprintf((char *)b + 124, 12, "%011llo", size & 077777777777ULL);
 	snprintf((char *)b + 136, 12, "%011lo", 1600000000L);
 	b[156] = (uint8_t)type;
 	snprintf((char *)b + 157, 100, "%s", link != NULL ? link : "");

@@ -202,6 +202,21 @@ static void call__interim_answers_and_redirects__last_answer_as_it_is(void **sta
 	assert_int_equal(c.fake.answers, 4);
 }
 
+static void call__open_ended__the_status_is_enough(void **state)
+{
+	(void)state;
+	static const char *const answers[] = {"HTTP/1.1 200 OK\r\n\r\nhello",
+					      "HTTP/1.0 200 OK\r\n\r\nhello"};
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+		struct fake_reply reply = {.bytes = answers[i], .then = FAKE_CLOSE};
+		http_case_start(&c, &reply, 1, NULL);
+		struct http_request q = http_case_ask(&c, "GET", "/");
+		q.open_ended = true;
+		answered(&q, 200, "hello");
+		http_case_stop(&c);
+	}
+}
+
 static void call__answers_that_are_none__named_for_what_they_are(void **state)
 {
 	(void)state;
@@ -443,6 +458,7 @@ int main(void)
 	    cmocka_unit_test(call__methods_and_bodies__are_sent_as_given),
 	    cmocka_unit_test(call__large_body__arrives_whole),
 	    cmocka_unit_test(call__interim_answers_and_redirects__last_answer_as_it_is),
+	    cmocka_unit_test(call__open_ended__the_status_is_enough),
 	    cmocka_unit_test(call__answers_that_are_none__named_for_what_they_are),
 	    cmocka_unit_test(call__refusal_without_a_length__is_an_answer),
 	    cmocka_unit_test(call__limits_of_head_and_body__are_kept),
