@@ -37,14 +37,6 @@ class Fails(PromoteCase):
         self.assertNotIn("another-horse", failed.out + failed.err)
         self.assert_old_state(befores)
 
-    def test_a_signal_brings_the_old_state_back_at_once(self):
-        for point in ("promote-stopped", "promote-save", "promote-moved", "promote-started", "promote-settled"):
-            with self.subTest(point):
-                befores = self.befores()
-                result = self.stack.lifeboat("promote", "one", "--yes", env={"LIFEBOAT_FAULT": point + "=term"})
-                self.assert_failed(result, 1, "cancelled by SIGTERM")
-                self.assert_old_state(befores)
-
     def test_a_failure_of_each_step_brings_the_old_state_back(self):
         for point in ("promote-begun", "promote-stop@2", "promote-save@3", "promote-saved", "promote-move@2", "promote-start@2"):
             name, _, count = point.partition("@")
