@@ -96,7 +96,7 @@ step_threads() {
 # uninitialised; clang and the sanitizers look at those.
 step_analyze() {
 	{
-		cmake -S . -B "$build/analyze" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF \
+		cmake -S . -B "$build/analyze" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF -DLIFEBOAT_FAULTS=ON \
 			-DCMAKE_C_FLAGS='-fanalyzer -Wno-analyzer-use-of-uninitialized-value' &&
 			cmake --build "$build/analyze" -j "$jobs"
 	} </dev/null >"$build/analyze.log" 2>&1 || {
@@ -104,7 +104,7 @@ step_analyze() {
 		return 1
 	}
 	echo 'gcc -fanalyzer: clean'
-	# What ships has no sanitizers: its daemon's memory can be measured.
+	# This one has no sanitizers: its daemon's memory can be measured, by a clock that the test sets.
 	LIFEBOAT="$build/analyze/lifeboat" PYTHONPATH="$PWD/tests/support" /usr/bin/python3 -B tests/soak/test_idle.py
 }
 
