@@ -62,6 +62,15 @@ static int find_programs(struct live_postgres *pg, struct err *err)
 	return 0;
 }
 
+unsigned live_postgres_newest(void)
+{
+	struct live_postgres pg;
+	struct err ignored = ERR_INIT;
+	if (find_programs(&pg, &ignored) < 0)
+		return 0;
+	return (unsigned)strtoul(pg.bin + strlen("/usr/lib/postgresql/"), NULL, 10);
+}
+
 static int make_folder(struct live_postgres *pg, struct err *err)
 {
 	const char *tmp = getenv("TMPDIR");

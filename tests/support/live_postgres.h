@@ -26,6 +26,8 @@ struct live_postgres {
 int live_postgres_start(struct live_postgres *pg, const char *const *settings, struct err *err)
     MUST_USE;
 void live_postgres_stop(struct live_postgres *pg);
+/* The major version of the newest PostgreSQL that is installed; 0: none is. */
+unsigned live_postgres_newest(void);
 /* By TCP; into `out`. Returns out. */
 char *live_postgres_url(const struct live_postgres *pg, const char *user, const char *password,
 			const char *db, char *out, size_t cap);

@@ -36,7 +36,11 @@ class Sshd:
         if getpass.getuser() == "root":
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         log = open(self.folder / "sshd.log", "wb")
-        self.process = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", config], stdin=subprocess.DEVNULL,
+        command = ["/usr/sbin/sshd", "-e", "-f", config]
+        # From 9.8 on it turns away who failed often, unless it is told not to.
+        if run(command + ["-t", "-o", "PerSourcePenalties=no"], check=False).returncode == 0:
+            command += ["-o", "PerSourcePenalties=no"]
+        self.process = subprocess.Popen(command + ["-D"], stdin=subprocess.DEVNULL,
                                         stdout=log, stderr=log)
         log.close()
         wait_for("sshd", self._answers, 20)

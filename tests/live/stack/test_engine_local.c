@@ -17,9 +17,11 @@
 #include "stack/engine.h"
 #include "stack/postgres.h"
 #include "stack/redis.h"
+#include "tests/support/live_postgres.h"
 #include "tests/support/scratch.h"
 
-enum { MAJOR = 15 };
+/* The newest PostgreSQL that is installed; of Redis and PgBouncer there is one. */
+static unsigned newest;
 
 #define OK(call)                                                                                   \
 	do {                                                                                       \
@@ -61,7 +63,7 @@ static void init_cluster(struct engine *e, const char *volume)
 {
 	const struct tool t = {
 	    .component = "postgres",
-	    .major = MAJOR,
+	    .major = newest,
 	    .name = "initdb",
 	    .argv = (const char *const[]){"-D", TOOL_VOLUME, "--no-sync", "-U", "boss", NULL},
 	    .volume = volume,
@@ -115,7 +117,7 @@ static void server__postgres__runs_restarts_on_its_port_and_goes(void **state)
 	      f);
 	fclose(f);
 	struct server *s;
-	OK(engine_server_new(e, "postgres", MAJOR, &s, &why));
+	OK(engine_server_new(e, "postgres", newest, &s, &why));
 	struct server_spec spec = {
 	    .volume = "pg",
 	    .settings = (const char *const[]){"fsync=off", "application_name=it's me", NULL},
@@ -177,7 +179,7 @@ static void server__postgres_that_can_not_start__check_says_why(void **state)
 	struct engine *e = opened(*state, "drill");
 	OK(engine_volume_create(e, "empty", &(struct volume_spec){0}, &why));
 	struct server *s;
-	OK(engine_server_new(e, "postgres", MAJOR, &s, &why));
+	OK(engine_server_new(e, "postgres", newest, &s, &why));
 	const struct server_spec spec = {.volume = "empty"};
 	OK(server_start(s, &spec, &why));
 	struct err err = ERR_INIT;
@@ -289,7 +291,7 @@ static void be_an_agent(const char *dir, bool outlive, bool leave, int tell)
 	struct started said = {.pids = {0}};
 	init_cluster(e, "pg");
 	OK(engine_volume_create(e, "redis", &(struct volume_spec){0}, &why));
-	OK(engine_server_new(e, "postgres", MAJOR, &s[0], &why));
+	OK(engine_server_new(e, "postgres", newest, &s[0], &why));
 	OK(engine_server_new(e, "redis", 0, &s[1], &why));
 	const struct server_spec pg = {.volume = "pg", .hba = trust, .leave_running = outlive};
 	const struct server_spec redis = {
@@ -417,9 +419,9 @@ static void agent__left_its_servers__they_stay_until_they_end(void **state)
 static void tool_find__what_is_installed__by_its_version(void **state)
 {
 	struct engine *e = opened(*state, NULL);
-	static const struct tool tools[] = {
-	    {.component = "postgres", .major = MAJOR, .name = "pg_dump"},
-	    {.component = "postgres", .major = MAJOR, .name = "initdb"},
+	const struct tool tools[] = {
+	    {.component = "postgres", .major = newest, .name = "pg_dump"},
+	    {.component = "postgres", .major = newest, .name = "initdb"},
 	    {.component = "postgres", .name = "pg_restore"},
 	    {.component = "redis", .major = 6, .name = "redis-server"},
 	    {.component = "redis", .name = "redis-cli"},
@@ -449,5 +451,6 @@ int main(void)
 	    CASE(agent__left_its_servers__they_stay_until_they_end),
 	    CASE(tool_find__what_is_installed__by_its_version),
 	};
+	newest = live_postgres_newest();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
