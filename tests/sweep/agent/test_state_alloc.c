@@ -101,16 +101,11 @@ static void state__memory_runs_out__says_so_and_keeps_the_file(void **state)
 	sweep(begin_anew, "{", 8);
 }
 
-/* What jansson wants counts too. */
-static void *counted(size_t bytes)
-{
-	return malloc(bytes);
-}
-
 static int enter(void **state)
 {
 	(void)state;
-	json_set_alloc_funcs(counted, free);
+	/* What jansson wants counts too. */
+	json_set_alloc_funcs(malloc, free);
 	struct err err = ERR_INIT;
 	temp_dir_make(&folder);
 	config.path = config_path;
