@@ -29,6 +29,8 @@ if [ "${1:-}" = --docker ]; then
 	fi
 	echo 'Docker does not answer here: the demo goes on with servers of this machine.'
 fi
+# Of tests/run.sh, where it is set; lifeboat takes it for a key of agent.conf that it does not know.
+unset LIFEBOAT_BUILD
 helpdesk=$PWD/examples/helpdesk
 pgbin=$(find /usr/lib/postgresql -path '*/bin/initdb' | sort -V | tail -n 1)
 pgbin=${pgbin%/initdb}
