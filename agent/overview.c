@@ -277,16 +277,6 @@ static bool outdoes(const struct backup *b, const struct backup *before)
 	return b->damaged != before->damaged ? before->damaged : b->proved_ms > before->proved_ms;
 }
 
-/* A suspicious one is named as the proven backup only where there is no other. */
-static bool is_better_proven(const struct backup *b, const struct backup *before)
-{
-	if (backup_standing(b) != PROOF_PASSED)
-		return false;
-	if (before != NULL && b->suspicious != before->suspicious)
-		return before->suspicious;
-	return outdoes(b, before);
-}
-
 static bool seen_before(const struct overview_facts *f, size_t store, const char *id)
 {
 	for (size_t s = 0; s < store; s++)
@@ -312,7 +302,7 @@ static struct found find(const struct overview_facts *f)
 				continue;
 			if (outdoes(b, r.newest))
 				r.newest = b;
-			if (is_better_proven(b, r.proven))
+			if (backup_is_proven(b) && outdoes(b, r.proven))
 				r.proven = b;
 		}
 	}

@@ -171,6 +171,38 @@ static int judge_newest(struct judging *j, const json_t *newest)
 	return 0;
 }
 
+/* The newest that passed its drill and is not proven for one reason alone: it is suspicious. */
+static const char *doubted(const struct judging *j)
+{
+	const char *found = NULL;
+	size_t s, i;
+	json_t *store, *b;
+	json_array_foreach(json_object_get(j->doc, "stores"), s, store)
+	    json_array_foreach(json_object_get(store, "backups"), i, b)
+	{
+		const char *id = json_str_or(b, "id", "");
+		if (json_is_true(json_object_get(b, "suspicious")) &&
+		    strcmp(json_str_or(b, "proof", ""), "passed") == 0 &&
+		    !json_is_true(json_object_get(b, "damaged")) &&
+		    !json_is_true(json_object_get(b, "partial")) &&
+		    (found == NULL || strcmp(id, found) > 0))
+			found = id;
+	}
+	return found;
+}
+
+static int judge_unproven(struct judging *j, const json_t *newest)
+{
+	const char *id = doubted(j);
+	if (id == NULL)
+		return because(j, ATTENTION, "%s", unproved);
+	if (strcmp(id, json_str_or(newest, "id", "")) == 0)
+		return 0; /* judge_suspicious has said it */
+	if (because(j, ATTENTION, "every backup that passed a drill is suspicious") < 0)
+		return -1;
+	return do_this(j, "If %s is right, say so with `lifeboat trust %s`.", id, id);
+}
+
 static int judge_backups(struct judging *j, size_t reached)
 {
 	char text[FORMAT_BYTES];
@@ -184,12 +216,7 @@ static int judge_backups(struct judging *j, size_t reached)
 	} else if (judge_newest(j, newest) < 0) {
 		return -1;
 	}
-	if (json_is_object(newest) && !json_is_object(proven) &&
-	    because(j, ATTENTION, "%s", unproved) < 0)
-		return -1;
-	if (json_is_true(json_object_get(proven, "suspicious")) &&
-	    !json_is_true(json_object_get(newest, "suspicious")) &&
-	    because(j, ATTENTION, "every proven backup is suspicious") < 0)
+	if (json_is_object(newest) && !json_is_object(proven) && judge_unproven(j, newest) < 0)
 		return -1;
 	if (json_is_object(proven) && limit > 0 && age_of(proven) > limit &&
 	    because(j, ATTENTION, "the newest proven backup is %s old", age(age_of(proven), text)) <

@@ -381,20 +381,37 @@ enum proof backup_standing(const struct backup *b)
 	return b->damaged || b->broken[0] != '\0' ? PROOF_FAILED : b->proof;
 }
 
+/* One component alone is not the backup that a bad day asks for. */
+static bool is_whole(const struct backup *b)
+{
+	return b->broken[0] == '\0' && !b->partial;
+}
+
+bool backup_is_proven(const struct backup *b)
+{
+	return is_whole(b) && !b->suspicious && backup_standing(b) == PROOF_PASSED;
+}
+
 static int find_special(const struct catalog *c, bool proven, const struct backup **ret,
 			struct err *err)
 {
+	const struct backup *doubted = NULL;
 	for (size_t i = 0; i < c->count; i++) {
-		/* One component alone is not the backup that a bad day asks for. */
-		if (c->items[i].broken[0] == '\0' && !c->items[i].partial &&
-		    (!proven ||
-		     (backup_standing(&c->items[i]) == PROOF_PASSED && !c->items[i].suspicious))) {
-			*ret = &c->items[i];
+		const struct backup *b = &c->items[i];
+		if (proven ? backup_is_proven(b) : is_whole(b)) {
+			*ret = b;
 			return 0;
 		}
+		if (doubted == NULL && is_whole(b) && backup_standing(b) == PROOF_PASSED)
+			doubted = b;
 	}
 	nothing_there(c, err, proven ? "no proven backup" : "no backup that can be used");
-	if (proven && c->count > 0)
+	if (proven && doubted != NULL)
+		err_hint(err,
+			 "%s passed its drill, but is suspicious: name it to take it all the same, "
+			 "or 'lifeboat trust' it.",
+			 doubted->id);
+	else if (proven && c->count > 0)
 		err_hint(err, "'lifeboat drill' proves one.");
 	return -1;
 }

@@ -53,6 +53,9 @@ struct backup {
  * and takes no sound one's place, whatever a drill said before. */
 enum proof backup_standing(const struct backup *b);
 
+/* What `restore proven` takes: a whole backup whose proof stands, and that is not suspicious. */
+bool backup_is_proven(const struct backup *b);
+
 struct catalog {
 	struct backup *items; /* newest first */
 	size_t count;

@@ -229,8 +229,7 @@ static void overview__of_one_backup__says_how_safe_it_is(void **state)
 	b = good;
 	b.suspicious = true;
 	verdict(b, "attention",
-		"Attention: the newest backup is suspicious. The newest proven backup is 10 h old "
-		"and was restored in 3.8 s.");
+		"Attention: the newest backup is suspicious. There is no proven backup.");
 	b = good;
 	b.damaged = true;
 	verdict(b, "danger",
@@ -250,9 +249,8 @@ static void overview__of_one_backup__says_how_safe_it_is(void **state)
 	json_decref(evidence);
 }
 
-/* A suspicious backup that was restored is still one that restores; it is named where nothing else
- * is. */
-static void overview__of_a_suspicious_proof__prefers_any_other(void **state)
+/* What status calls proven is what `restore proven` takes. */
+static void overview__of_a_suspicious_proof__is_not_proven(void **state)
 {
 	(void)state;
 	json_t *evidence = parsed("[{\"outcome\":\"passed\",\"restore_ms\":3800}]");
@@ -275,8 +273,13 @@ static void overview__of_a_suspicious_proof__prefers_any_other(void **state)
 	json_decref(doc);
 	doc = overview(all + 1, 2, ERR_NONE);
 	assert_string_equal(json_str_or(doc, "verdict", ""),
-			    "Attention: every proven backup is suspicious. The newest proven "
-			    "backup is 34 h old and was restored in 3.8 s.");
+			    "Attention: every backup that passed a drill is suspicious. There is "
+			    "no proven backup.");
+	assert_true(json_is_null(json_object_get(doc, "proven")));
+	assert_string_equal(
+	    json_str_or(json_array_get(json_object_get(doc, "reasons"), 0), "hint", ""),
+	    "If 20261122T020000Z-0001 is right, say so with `lifeboat trust "
+	    "20261122T020000Z-0001`.");
 	json_decref(doc);
 	json_decref(evidence);
 }
@@ -348,7 +351,7 @@ int main(void)
 	    cmocka_unit_test(page_html__too_large__fails),
 	    cmocka_unit_test(metrics__labels__are_escaped),
 	    cmocka_unit_test(overview__of_one_backup__says_how_safe_it_is),
-	    cmocka_unit_test(overview__of_a_suspicious_proof__prefers_any_other),
+	    cmocka_unit_test(overview__of_a_suspicious_proof__is_not_proven),
 	    cmocka_unit_test(overview__without_backups_or_store__is_danger),
 	    cmocka_unit_test(web_address__what_is_none__is_refused),
 	    cmocka_unit_test(web_address__host_by_a_name__is_not_plain),

@@ -519,6 +519,15 @@ static void proof__evidence_that_lies__is_no_pass(void **state)
 	assert_string_equal(r->err.msg,
 			    "no proven backup: there are 2 (0 broken), the newest is " ID3);
 	assert_string_equal(r->err.hint, "'lifeboat drill' proves one.");
+	c.items[1].proof = PROOF_PASSED;
+	c.items[1].suspicious = true;
+	assert_int_equal(catalog_find(&c, "proven", &b, &r->err), -1);
+	assert_string_equal(r->err.hint,
+			    ID2 " passed its drill, but is suspicious: name it to take it "
+				"all the same, or 'lifeboat trust' it.");
+	c.items[1].suspicious = false;
+	assert_int_equal(catalog_find(&c, "proven", &b, &r->err), 0);
+	assert_ptr_equal(b, &c.items[1]);
 	catalog_done(&c);
 }
 
