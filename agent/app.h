@@ -10,8 +10,8 @@
 #define LIFEBOAT_AGENT_APP_H
 
 #include "agent/cli.h"
-#include "agent/config.h"
-#include "agent/output.h"
+#include "agent/config/config.h"
+#include "agent/output/output.h"
 
 struct app {
 	const struct config *config; /* NULL for commands that need none (command.no_config) */

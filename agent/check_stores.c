@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config_store.h"
+#include "agent/config/config_store.h"
 #include "agent/copies.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "base/clock.h"
 #include "storage/lease.h"
 #include "storage/leftovers.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "agent/proof_text.h"
 #include "storage/adopt.h"

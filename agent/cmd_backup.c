@@ -2,7 +2,7 @@
 #include <string.h>
 #include "agent/commands.h"
 #include "agent/copies.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "agent/proof_text.h"
 #include "base/log.h"

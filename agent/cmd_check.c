@@ -6,10 +6,10 @@
 #include <string.h>
 #include "agent/check_stores.h"
 #include "agent/commands.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
-#include "agent/keys.h"
-#include "agent/uncovered.h"
+#include "agent/config/keys.h"
+#include "agent/report/uncovered.h"
 #include "base/log.h"
 #include "stack/engine_promote.h"
 

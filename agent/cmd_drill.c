@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include "agent/commands.h"
 #include "agent/copies.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "agent/proof_text.h"
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "agent/commands.h"
-#include "agent/init.h"
+#include "agent/init/init.h"
 #include "base/file.h"
 
 enum { TEXT_BYTES = 1 << 16 };

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "agent/verified_text.h"
 

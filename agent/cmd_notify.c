@@ -2,10 +2,10 @@
 #include <string.h>
 #include <unistd.h>
 #include "agent/commands.h"
-#include "agent/config_notify.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/notice.h"
 #include "agent/daemon/notify_send.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "base/file.h"
 
 enum { NOTICE_MAX_BYTES = 1 << 18 };

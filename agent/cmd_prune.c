@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
-#include "agent/config_store.h"
+#include "agent/config/config_store.h"
 #include "agent/elsewhere.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "stack/engine_promote.h"
 #include "storage/lease.h"

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
-#include "agent/daemon/page.h"
-#include "agent/format.h"
+#include "agent/report/page.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "agent/verified_text.h"
 #include "storage/archive/reader.h"

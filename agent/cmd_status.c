@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
-#include "agent/daemon/page.h"
-#include "agent/format.h"
-#include "agent/metrics.h"
-#include "agent/overview.h"
+#include "agent/daemon/daemon.h"
+#include "agent/report/page.h"
+#include "agent/output/format.h"
+#include "agent/report/metrics.h"
+#include "agent/report/overview.h"
 #include "base/clock.h"
 
 /* What stands behind the first word of a line begins there. */
@@ -210,10 +211,22 @@ static int judge(const json_t *doc, struct err *err)
 	return hint != NULL ? err_hint(err, "%s", hint) : -1;
 }
 
+/* Nothing where no daemon has run yet, or what it left can't be read. */
+static int ask_agent(const struct config *c, json_t **ret, struct err *err)
+{
+	struct err why = ERR_INIT;
+	if (daemon_status_read(c, ret, &why) == 0 || why.code != ERR_NOMEM)
+		return 0;
+	*err = why;
+	return -1;
+}
+
 int cmd_status(struct app *app, struct err *err)
 {
+	CLEANUP(json_freep) json_t *agent = NULL;
 	CLEANUP(json_freep) json_t *doc = NULL;
-	if (overview_load(app->config, cli_value(app->cli, "store"), &doc, err) < 0)
+	if (ask_agent(app->config, &agent, err) < 0 ||
+	    overview_load(app->config, cli_value(app->cli, "store"), agent, &doc, err) < 0)
 		return -1;
 	say(app->out, doc);
 	if (write_files(app, doc, err) < 0 || output_json(app->out, json_incref(doc), err) < 0)

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/commands.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "base/digest.h"
 #include "base/file.h"

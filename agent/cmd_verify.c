@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include "agent/commands.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/verify.h"
 
 /* ---- saying it ---- */

@@ -9,7 +9,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <zstd.h>
-#include "agent/format.h"
+#include "agent/output/format.h"
 
 enum { LIBRARIES = 8 };
 

@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config_store.h"
-#include "agent/progress.h"
+#include "agent/config/config_store.h"
+#include "agent/output/progress.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/retry.h"

@@ -1,7 +1,7 @@
 /* What became of copies: for people, for programs, and for the exit status. */
 #include <stdlib.h>
 #include "agent/copies.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 
 static const char *outcome_word(enum copy_outcome o)
 {

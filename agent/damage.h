@@ -10,7 +10,7 @@
 #ifndef LIFEBOAT_AGENT_DAMAGE_H
 #define LIFEBOAT_AGENT_DAMAGE_H
 
-#include "agent/output.h"
+#include "agent/output/output.h"
 #include "storage/archive/reader.h"
 
 /* More are counted and not listed. */

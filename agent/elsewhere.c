@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config_store.h"
+#include "agent/config/config_store.h"
 #include "base/log.h"
 #include "storage/decisions.h"
 #include "storage/sidecar.h"

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
-#include "agent/config_store.h"
-#include "agent/keys.h"
+#include "agent/config/config_store.h"
+#include "agent/config/keys.h"
 #include "stack/redis_url.h"
 #include "storage/decrypting.h"
 

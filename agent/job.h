@@ -10,7 +10,7 @@
 #define LIFEBOAT_AGENT_JOB_H
 
 #include "agent/app.h"
-#include "agent/progress.h"
+#include "agent/output/progress.h"
 #include "base/flow/age.h"
 #include "restore/restore.h"
 #include "snapshot/backup.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "agent/app.h"
-#include "agent/hook.h"
+#include "agent/around.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -43,7 +43,7 @@ static int run(struct app *app, struct err *err)
 		print_warnings(config);
 		app->config = config;
 	}
-	int done = hook_around(app, cli_command(app->cli)->run, err);
+	int done = around_run(app, cli_command(app->cli)->run, err);
 	app->config = NULL;
 	return done;
 }

@@ -5,7 +5,7 @@
 #define LIFEBOAT_AGENT_PAGES_H
 
 #include "agent/cli.h"
-#include "agent/doc.h"
+#include "agent/output/doc.h"
 
 /* Exit statuses of the program, in order; status -1 ends it. */
 struct page_status {

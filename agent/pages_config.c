@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "agent/config_keys.h"
-#include "agent/format.h"
+#include "agent/config/config_keys.h"
+#include "agent/output/format.h"
 
 /* "auto, bgsave or stream" */
 static size_t put_choices(const char *choices, char *out, size_t out_bytes)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "agent/job.h"
 #include "base/clock.h"
 #include "restore/promote.h"

@@ -1,6 +1,6 @@
 #include "agent/proof_text.h"
 
-#include "agent/format.h"
+#include "agent/output/format.h"
 
 enum { DIFFERENCES_SHOWN = 20 };
 

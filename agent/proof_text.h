@@ -2,7 +2,7 @@
 #ifndef LIFEBOAT_AGENT_PROOF_TEXT_H
 #define LIFEBOAT_AGENT_PROOF_TEXT_H
 
-#include "agent/output.h"
+#include "agent/output/output.h"
 #include "restore/report.h"
 
 /* "proof: passed: 61 comparisons in 310 ms", and each difference. */

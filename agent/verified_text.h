@@ -2,7 +2,7 @@
 #ifndef LIFEBOAT_AGENT_VERIFIED_TEXT_H
 #define LIFEBOAT_AGENT_VERIFIED_TEXT_H
 
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "storage/catalog.h"
 
 /* "never", "3 h ago", "damaged": of the newest verify of the whole; samples only ever find damage.

@@ -19,8 +19,8 @@
 #define LIFEBOAT_AGENT_DAEMON_AGENDA_H
 
 #include <stdbool.h>
-#include "agent/daemon/cron.h"
-#include "agent/daemon/jobs.h"
+#include "agent/config/cron.h"
+#include "agent/config/jobs.h"
 
 #define AGENDA_NEVER INT64_MAX
 

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config_notify.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/notice.h"
 #include "agent/daemon/state.h"
-#include "agent/overview.h"
+#include "agent/report/overview.h"
 
 /* What may be wrong: two things of each job, two of their own, and a refused configuration. */
 enum { FAILING, OVERDUE = JOB_KINDS, SUSPICIOUS = 2 * JOB_KINDS, UNPROVEN, REFUSED, SLOTS };
@@ -25,13 +25,6 @@ struct alarms {
 	struct told *told;
 	size_t told_count;
 };
-
-const char *alarm_event_name(enum alarm_event e)
-{
-	static const char *const names[] = {"failure",    "recovery", "success", "overdue",
-					    "suspicious", "unproven", "start"};
-	return (size_t)e < ALARM_EVENTS ? names[e] : "?";
-}
 
 /* ---- life ---- */
 

@@ -13,20 +13,8 @@
 #ifndef LIFEBOAT_AGENT_ALARM_H
 #define LIFEBOAT_AGENT_ALARM_H
 
+#include "agent/config/alarm_event.h"
 #include "agent/daemon/daemon.h"
-
-enum alarm_event {
-	ALARM_FAILURE,
-	ALARM_RECOVERY,
-	ALARM_SUCCESS,
-	ALARM_OVERDUE,
-	ALARM_SUSPICIOUS,
-	ALARM_UNPROVEN,
-	ALARM_START, /* of pings */
-	ALARM_EVENTS
-};
-/* "failure", …; "?" for ALARM_EVENTS. */
-const char *alarm_event_name(enum alarm_event e);
 
 struct alarms;
 /* `now`: from when on a stack that has never been proved is unproven. */

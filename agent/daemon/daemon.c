@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include "agent/daemon/daemon_impl.h"
 #include "agent/daemon/systemd.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/log.h"

@@ -31,8 +31,8 @@
 #ifndef LIFEBOAT_AGENT_DAEMON_H
 #define LIFEBOAT_AGENT_DAEMON_H
 
-#include "agent/config.h"
-#include "agent/daemon/jobs.h"
+#include "agent/config/config.h"
+#include "agent/config/jobs.h"
 #include "base/clock.h"
 #include "base/json.h"
 

@@ -8,7 +8,7 @@
 #include "agent/daemon/state.h"
 #include "agent/daemon/supervise.h"
 #include "agent/daemon/wake.h"
-#include "agent/hook.h"
+#include "agent/daemon/hook.h"
 
 enum { DAEMON_PARTS_MAX = 8 };
 

@@ -9,7 +9,7 @@
 #include "agent/daemon/daemon_impl.h"
 #include "agent/daemon/run.h"
 #include "agent/daemon/systemd.h"
-#include "agent/format.h"
+#include "agent/output/format.h"
 #include "base/child.h"
 #include "base/log.h"
 

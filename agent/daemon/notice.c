@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "agent/daemon/state.h"
-#include "agent/format.h"
-#include "agent/output.h"
+#include "agent/output/format.h"
+#include "agent/output/output.h"
 
 /* Discord takes 2000 characters, which is the least of all. */
 enum { TEXT_BYTES = 1500, BODY_BYTES = 1 << 18 };

@@ -13,7 +13,7 @@
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "agent/config_notify.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/notice.h"
 #include "agent/daemon/notify_impl.h"
 #include "base/file.h"

@@ -4,16 +4,13 @@
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#include "agent/config_notify.h"
+#include "agent/config/config_env.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/notice.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/flow/http.h"
 #include "base/flow/mail.h"
-
-const char *const notify_variables[] = {
-    "LIFEBOAT_EVENT", "LIFEBOAT_TITLE",   "LIFEBOAT_MESSAGE",   "LIFEBOAT_STACK",
-    "LIFEBOAT_JOB",   "LIFEBOAT_OUTCOME", "LIFEBOAT_BACKUP_ID", NULL};
 
 struct sending {
 	const struct config_notify *to;
@@ -218,8 +215,8 @@ static int run_command(const struct sending *s, const json_t *notice, struct err
 	static const char *const fields[] = {"event", "title",   "message", "stack",
 					     "job",   "outcome", "backup"};
 	CLEANUP(strlist_donep) struct strlist env = {0};
-	for (size_t i = 0; notify_variables[i] != NULL; i++)
-		if (strlist_pushf(&env, err, "%s=%s", notify_variables[i],
+	for (size_t i = 0; config_env_notify[i] != NULL; i++)
+		if (strlist_pushf(&env, err, "%s=%s", config_env_notify[i],
 				  json_str_or(notice, fields[i], "")) < 0)
 			return -1;
 	const char *const argv[] = {"sh", "-c", n->command, NULL};

@@ -6,9 +6,6 @@
 
 struct config_notify;
 
-/* What a command finds in its environment, NULL-terminated. */
-extern const char *const notify_variables[];
-
 /* `retryable` in the error says whether it is worth another try, *ret_wait_ms how long the receiver
  * asks to wait before it (0: it does not say; set also on failure). All of it takes no longer than
  * the notifier's timeout. Messages never have the url. */

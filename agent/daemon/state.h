@@ -14,7 +14,7 @@
 #ifndef LIFEBOAT_AGENT_DAEMON_STATE_H
 #define LIFEBOAT_AGENT_DAEMON_STATE_H
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "agent/daemon/agenda.h"
 #include "base/json.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include "agent/config.h"
-#include "agent/format.h"
+#include "agent/config/config.h"
+#include "agent/output/format.h"
 #include "base/child.h"
 
 enum {

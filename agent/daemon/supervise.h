@@ -16,7 +16,7 @@
 
 #include <poll.h>
 #include <sys/types.h>
-#include "agent/daemon/jobs.h"
+#include "agent/config/jobs.h"
 #include "base/clock.h"
 #include "base/json.h"
 

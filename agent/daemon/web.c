@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-#include "agent/daemon/web_address.h"
+#include "agent/config/web_address.h"
 #include "agent/daemon/web_impl.h"
 #include "base/file.h"
 #include "base/log.h"

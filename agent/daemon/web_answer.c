@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/daemon/page.h"
+#include "agent/report/page.h"
 #include "agent/daemon/web_impl.h"
-#include "agent/metrics.h"
+#include "agent/report/metrics.h"
 #include "base/json.h"
 
 static const char *const types[WEB_FORMATS] = {[WEB_JSON] = "application/json",

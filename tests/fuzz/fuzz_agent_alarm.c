@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config_notify.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/alarm.h"
 #include "agent/daemon/notice.h"
 #include "base/json.h"

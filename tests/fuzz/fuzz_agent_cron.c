@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/daemon/cron.h"
+#include "agent/config/cron.h"
 #include "base/civil.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/init.h"
+#include "agent/init/init.h"
 #include "base/inifile.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "agent/config.h"
-#include "agent/daemon/page.h"
-#include "agent/metrics.h"
-#include "agent/overview.h"
+#include "agent/config/config.h"
+#include "agent/report/page.h"
+#include "agent/report/metrics.h"
+#include "agent/report/overview.h"
 #include "base/file.h"
 #include "storage/leftovers.h"
 
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned which = data[0] % OBJECTS;
 	put(objects[SIDECAR], sidecar, sizeof sidecar - 1);
 	put(objects[which], data + 1, size - 1);
-	int rc = overview_load(config, NULL, &doc, &err);
+	int rc = overview_load(config, NULL, NULL, &doc, &err);
 	assert(rc == 0);
 	show(page_html, doc, true);
 	show(metrics_text, doc, false);

@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/daemon/page.h"
-#include "agent/metrics.h"
+#include "agent/report/page.h"
+#include "agent/report/metrics.h"
 #include "base/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

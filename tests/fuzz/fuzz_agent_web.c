@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "agent/daemon/web.h"
-#include "agent/daemon/web_address.h"
+#include "agent/config/web_address.h"
 #include "base/buf.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

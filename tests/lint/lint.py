@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 # Includes go down: a room may include itself and what lies on a lower floor.
-FLOORS = {"base": 0, "base/flow": 1, "stack": 2, "storage": 2, "snapshot": 3, "restore": 3, "agent": 4}
+FLOORS = {"base": 0, "base/flow": 1, "stack": 2, "storage": 2, "snapshot": 3, "restore": 3,
+          "agent/output": 4, "agent/init": 4, "agent/config": 5, "agent/report": 6, "agent/daemon": 7, "agent": 8}
 HEADER_LINES = 200
 SOURCE_LINES = 800
 FUNCTION_LINES = 100

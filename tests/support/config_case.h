@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "base/file.h"
 
 #define S3    STACK "[store a]\nurl=s3://bucket/p\n"

@@ -10,8 +10,8 @@
 #include <unistd.h>
 #include "agent/cli.h"
 #include "agent/completion.h"
-#include "agent/config.h"
-#include "agent/output.h"
+#include "agent/config/config.h"
+#include "agent/output/output.h"
 #include "agent/pages.h"
 #include "base/file.h"
 #include "tests/support/fail_alloc.h"

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "agent/init.h"
+#include "agent/init/init.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/temp_dir.h"
 

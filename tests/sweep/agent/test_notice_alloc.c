@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config_notify.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/alarm.h"
 #include "agent/daemon/notice.h"
 #include "agent/daemon/notify_send.h"

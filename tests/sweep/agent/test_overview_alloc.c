@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/config.h"
-#include "agent/overview.h"
+#include "agent/config/config.h"
+#include "agent/report/overview.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/temp_dir.h"
 
@@ -23,7 +23,7 @@ static struct config *config;
 static int look(struct err *err)
 {
 	CLEANUP(json_freep) json_t *doc = NULL;
-	if (overview_load(config, NULL, &doc, err) < 0)
+	if (overview_load(config, NULL, NULL, &doc, err) < 0)
 		return -1;
 	const json_t *store = json_array_get(json_object_get(doc, "stores"), 0);
 	const json_t *backups = json_object_get(store, "backups");

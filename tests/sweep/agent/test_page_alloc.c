@@ -6,8 +6,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/daemon/page.h"
-#include "agent/metrics.h"
+#include "agent/report/page.h"
+#include "agent/report/metrics.h"
 #include "tests/support/fail_alloc.h"
 
 static const char document[] =

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/columns.h"
-#include "agent/output.h"
+#include "agent/output/columns.h"
+#include "agent/output/output.h"
 
 static void columns_of__marks_letters_controls__count_as_shown(void **state)
 {

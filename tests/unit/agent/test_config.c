@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/config_keys.h"
+#include "agent/config/config_keys.h"
 #include "tests/support/config_case.h"
 
 /* ---- what is read ---- */

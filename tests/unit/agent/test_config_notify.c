@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/config.h"
-#include "agent/config_notify.h"
+#include "agent/config/config.h"
+#include "agent/config/config_notify.h"
 #include "agent/daemon/alarm.h"
 #include "base/file.h"
 #include "tests/support/temp_dir.h"

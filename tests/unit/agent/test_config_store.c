@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "agent/config_store.h"
+#include "agent/config/config_store.h"
 #include "tests/support/config_case.h"
 
 static void config_store_opts__s3__has_every_key(void **state)

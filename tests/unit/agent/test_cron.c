@@ -8,7 +8,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "agent/daemon/cron.h"
+#include "agent/config/cron.h"
 
 static struct cron parsed(const char *text)
 {

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include <string.h>
-#include "agent/format.h"
+#include "agent/output/format.h"
 
 static void format_size__sizes__have_one_digit_behind_the_point(void **state)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/init.h"
+#include "agent/init/init.h"
 #include "base/file.h"
 #include "tests/support/fake_docker.h"
 #include "tests/support/temp_dir.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "agent/keys.h"
+#include "agent/config/keys.h"
 #include "tests/support/age_case.h"
 #include "tests/support/temp_dir.h"
 

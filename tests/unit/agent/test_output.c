@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/output.h"
+#include "agent/output/output.h"
 
 /* An output into memory. */
 struct captured {

@@ -6,11 +6,11 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "agent/daemon/html.h"
-#include "agent/daemon/page.h"
-#include "agent/daemon/web_address.h"
-#include "agent/metrics.h"
-#include "agent/overview.h"
+#include "agent/report/html.h"
+#include "agent/report/page.h"
+#include "agent/config/web_address.h"
+#include "agent/report/metrics.h"
+#include "agent/report/overview.h"
 
 #define HOSTILE      "<script>alert(\"x\")</script>&'"
 #define HOSTILE_JSON "<script>alert(\\\"x\\\")</script>&'"

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "agent/completion.h"
-#include "agent/config_keys.h"
-#include "agent/output.h"
+#include "agent/config/config_keys.h"
+#include "agent/output/output.h"
 #include "agent/pages.h"
 #include "base/child.h"
 #include "base/file.h"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "agent/progress.h"
+#include "agent/output/progress.h"
 #include "base/log.h"
 
 static int64_t clock_ms;

@@ -1,0 +1,131 @@
+/* The keys of [notify LABEL]. */
+#include "agent/config/config_keys.h"
+#include "agent/config/config_notify.h"
+
+#define AT(field) offsetof(struct config_notify, field)
+
+const struct config_key config_notify_keys[] = {
+    {.section = "notify",
+     .key = "url",
+     .type = CONFIG_SECRET_URL,
+     .choices = "https http smtps smtp",
+     .offset = AT(url),
+     .example = "https://hooks.slack.com/services/${SLACK_HOOK}",
+     .help =
+	 "Where it goes: a webhook, a topic of ntfy, a ping, or a mail server as "
+	 "smtp://host:587 (STARTTLS) or smtps://host:465. It is a secret: it is never printed."},
+    {.section = "notify",
+     .key = "kind",
+     .type = CONFIG_CHOICE,
+     .choices = "webhook slack discord teams ntfy ping mail command",
+     .offset = AT(kind),
+     .example = "webhook",
+     .help = "What is sent there. webhook: the notice as JSON. slack (also Mattermost and "
+	     "Rocket.Chat), discord, teams, ntfy: a message. ping: no message, but a sign of life "
+	     "for a service that raises the alarm when none comes (see after). Without it: what "
+	     "the url tells, else webhook."},
+    {.section = "notify",
+     .key = "command",
+     .type = CONFIG_TEXT,
+     .offset = AT(command),
+     .example = "logger -t backup \"$$LIFEBOAT_TITLE\"",
+     .help = "In place of a url: a command for the shell. It finds LIFEBOAT_EVENT, LIFEBOAT_TITLE, "
+	     "LIFEBOAT_MESSAGE, LIFEBOAT_STACK, LIFEBOAT_JOB, LIFEBOAT_OUTCOME and "
+	     "LIFEBOAT_BACKUP_ID in its environment."},
+    {.section = "notify",
+     .key = "on",
+     .type = CONFIG_TEXT,
+     .offset = AT(on),
+     .example = "failure, recovery, overdue",
+     .help = "What is told: failure, recovery, success (of every job), overdue, suspicious, "
+	     "unproven. Each once when it begins; recovery when it has ended. Without it: all but "
+	     "success. Of a ping: start, success, failure, and without it all three."},
+    {.section = "notify",
+     .key = "after",
+     .type = CONFIG_CHOICE,
+     .fallback = "proof",
+     .choices = "proof backup",
+     .offset = AT(after),
+     .help = "ping: what is a sign of life. proof: a drill that passed. backup: a backup that was "
+	     "taken."},
+    {.section = "notify",
+     .key = "template",
+     .type = CONFIG_TEXT,
+     .offset = AT(template),
+     .example = "{\"text\": \"{title}: {message}\"}",
+     .help = "webhook, slack, discord, teams: another body, in JSON. In its strings {stack}, "
+	     "{job}, {event}, {outcome}, {backup}, {title}, {message} and {time} stand for what "
+	     "they say."},
+    {.section = "notify",
+     .key = "remind",
+     .type = CONFIG_DURATION,
+     .fallback = "1d",
+     .max = 31536000000,
+     .offset = AT(remind_ms),
+     .help = "What goes on is told again after this long. 0s: never."},
+    {.section = "notify",
+     .key = "unproven_after",
+     .type = CONFIG_DURATION,
+     .fallback = "14d",
+     .min = 1000,
+     .max = 31536000000,
+     .offset = AT(unproven_after_ms),
+     .help = "How long after the last drill that passed the stack is unproven. Drills that "
+	     "lifeboat run has not started itself don't count."},
+    {.section = "notify",
+     .key = "timeout",
+     .type = CONFIG_DURATION,
+     .fallback = "30s",
+     .min = 100,
+     .max = 600000,
+     .offset = AT(timeout_ms),
+     .help = "How long one attempt may take."},
+    {.section = "notify",
+     .key = "retries",
+     .type = CONFIG_COUNT,
+     .fallback = "10",
+     .max = 100,
+     .offset = AT(retries),
+     .help = "How often it is tried again when it can't be reached, after pauses of up to 10 "
+	     "seconds at first, which double, at most an hour."},
+    {.section = "notify",
+     .key = "from",
+     .type = CONFIG_TEXT,
+     .offset = AT(from),
+     .example = "backup@example.com",
+     .help = "mail: the sender's address."},
+    {.section = "notify",
+     .key = "to",
+     .type = CONFIG_TEXT,
+     .offset = AT(to),
+     .example = "ops@example.com, boss@example.com",
+     .help = "mail: the addresses that it goes to, separated by commas."},
+    {.section = "notify",
+     .key = "user",
+     .type = CONFIG_TEXT,
+     .offset = AT(user),
+     .example = "backup@example.com",
+     .help = "mail: the user at the mail server. Without it: no login."},
+    {.section = "notify",
+     .key = "password",
+     .type = CONFIG_SECRET,
+     .offset = AT(password),
+     .example = "${SMTP_PASSWORD}",
+     .help = "mail: the password that belongs to user."},
+    {.section = "notify",
+     .key = "tls",
+     .type = CONFIG_CHOICE,
+     .fallback = "required",
+     .choices = "required off",
+     .offset = AT(tls),
+     .help = "mail: off sends by smtp:// without encryption, as to a relay on the same machine. A "
+	     "password is never sent so."},
+    {.section = "notify",
+     .key = "ca_file",
+     .type = CONFIG_PATH,
+     .offset = AT(ca_file),
+     .example = "/etc/ssl/our-ca.pem",
+     .help = "Certificates (PEM) of the authorities that the server's own may come from. Without "
+	     "it: those of the system."},
+};
+const size_t config_notify_key_count = sizeof config_notify_keys / sizeof config_notify_keys[0];
