@@ -124,9 +124,10 @@ class StatementFails(Sandboxed):
         cls.stack.sql("postgres", "CREATE DATABASE shop")
         cls.stack.sql("shop", """
             CREATE TABLE goods (price int); INSERT INTO goods VALUES (1), (2), (3);
-            CREATE FUNCTION total() RETURNS bigint LANGUAGE plpgsql AS
-                'BEGIN RETURN (SELECT sum(price) FROM goods); END';
-            CREATE MATERIALIZED VIEW sums AS SELECT total() AS total;""")
+            CREATE FUNCTION total() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN 0; END';
+            CREATE MATERIALIZED VIEW sums AS SELECT total() AS total;
+            CREATE OR REPLACE FUNCTION total() RETURNS bigint LANGUAGE plpgsql AS
+                'BEGIN RETURN (SELECT sum(price) FROM goods); END';""")
         cls.stack.lifeboat("backup", expect=0)
 
     def test_restore__statement_fails__named_and_everything_made_is_gone(self):

@@ -152,7 +152,8 @@ class OddDatabases(StackCase):
             with self.subTest(database=name):
                 self.assertEqual(self.dump(name, port), by_hand[name])
         properties = ("SELECT datname, datallowconn, datistemplate, pg_encoding_to_char(encoding), datcollate, datctype,"
-                      " daticulocale, pg_get_userbyid(datdba) FROM pg_database WHERE datallowconn ORDER BY 1")
+                      " coalesce(to_jsonb(d) ->> 'daticulocale', to_jsonb(d) ->> 'datlocale'),"  # before and since 17
+                      " pg_get_userbyid(datdba) FROM pg_database d WHERE datallowconn ORDER BY 1")
         self.assertEqual(stack.sql("template1", properties, port=port), stack.sql("template1", properties))
         self.assertEqual(stack.pg_globals(port=port, database="template1"), stack.pg_globals(database="template1"))
 

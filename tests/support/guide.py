@@ -27,7 +27,7 @@ LOOSE = [
     r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\dZ?)?)?|\d{8}T\d{6}Z",
     r"(?:just now|a moment|[\d.]+ (?:ms|s|min|h|days?)(?: \d+ (?:s|min|h))?)(?: ago| old)?",
     r"[\d.]+ (?:B|bytes|KiB|MiB|GiB)",
-    r"\d+\.\d+(?:\.\d+)*(?: \([^)]*\))?",
+    r"\d+\.\d+(?:\.\d+)*(?: \([^)]*\))?|REDIS\d{4}",
 ]
 TOKEN = re.compile(r"(?P<made>%s)|%s|(?P<dots>…)|(?P<space> +)" % (
     MADE_UP, "|".join("(?P<loose%d>%s)" % pair for pair in enumerate(LOOSE))))
