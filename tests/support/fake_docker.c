@@ -106,6 +106,7 @@ static void serve(struct fake_docker *f, int fd)
 	char request[4096];
 	size_t len = 0, want = SIZE_MAX;
 	const char *end = NULL;
+	bool told = false;
 	while (len + 1 < sizeof in && len < want) {
 		ssize_t n = recv(fd, in + len, sizeof in - 1 - len, 0);
 		if (n <= 0)
@@ -115,6 +116,11 @@ static void serve(struct fake_docker *f, int fd)
 		end = strstr(in, "\r\n\r\n");
 		if (end == NULL)
 			continue;
+		/* As dockerd does: without it curl waits a second before it sends a body. */
+		if (!told && strcasestr(in, "\r\nExpect: 100-continue") != NULL &&
+		    send(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25, MSG_NOSIGNAL) < 0)
+			return;
+		told = true;
 		/* A tar's own bytes can't look like the last chunk at their very end: zeros are
 		 * there. */
 		if (strcasestr(in, "\r\nTransfer-Encoding: chunked") != NULL) {
