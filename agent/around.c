@@ -2,14 +2,14 @@
 
 #include "agent/app.h"
 #include "agent/daemon/hook.h"
-#include "base/json.h"
+#include "agent/daemon/run.h"
 #include "base/log.h"
 
 static int run_hook(const char *command, const struct hook_facts *f, int64_t timeout_ms,
 		    struct err *err)
 {
 	CLEANUP(child_freep) struct child *c = NULL;
-	if (hook_start(command, f, &c, err) < 0 || child_wait(c, deadline_in(timeout_ms), err) < 0)
+	if (hook_start(command, f, &c, err) < 0 || hook_end(c, deadline_in(timeout_ms), err) < 0)
 		return err_wrap(err, "hook %s_%s", f->outcome == NULL ? "before" : "after",
 				job_kind_name(f->job));
 	return 0;
@@ -43,10 +43,9 @@ int around_run(struct app *app, int (*run)(struct app *app, struct err *err), st
 		done = run(app, err);
 	if (hook->after[kind] == NULL)
 		return done;
-	const json_t *said = output_document(app->out);
 	facts.outcome = outcome_of(done, err);
 	facts.error = done < 0 ? err->msg : NULL;
-	facts.backup = json_str_or(said, kind == JOB_BACKUP ? "id" : "backup", NULL);
+	facts.backup = run_backup(kind, output_document(app->out));
 	facts.duration_ms = clock_monotonic_ms() - began;
 	struct err ignored = ERR_INIT;
 	/* Also when the job was cancelled: this is the end of it. */

@@ -157,7 +157,7 @@ static void step_job(struct daemon *d)
 		struct err err = ERR_INIT;
 		if (child_running(d->hook) && deadline_left_ms(d->hook_until) > 0)
 			return;
-		if (child_wait(d->hook, deadline_in(0), &err) < 0)
+		if (hook_end(d->hook, deadline_in(0), &err) < 0)
 			log_line(LOG_WARN, "hook after_%s: %s", job_kind_name(d->agenda.running),
 				 err.msg);
 		child_free(d->hook);

@@ -27,3 +27,13 @@ int hook_start(const char *command, const struct hook_facts *f, struct child **r
 	    .argv = argv, .env = (const char *const *)env.items, .stdout_fd = STDERR_FILENO};
 	return child_start(&opts, ret, err);
 }
+
+int hook_end(struct child *c, struct deadline d, struct err *err)
+{
+	if (child_wait(c, d, err) < 0)
+		return -1;
+	const char *said = child_stderr(c);
+	if (said[0] != '\0')
+		dprintf(STDERR_FILENO, "%s\n", said);
+	return 0;
+}

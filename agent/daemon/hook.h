@@ -19,5 +19,8 @@ struct hook_facts {
 /* `command` by `sh -c`, with its output on our stderr and the facts in its environment. */
 int hook_start(const char *command, const struct hook_facts *facts, struct child **ret,
 	       struct err *err) MUST_USE;
+/* As child_wait. What it said on stderr is in the message of its failure, else on our stderr too.
+ */
+int hook_end(struct child *c, struct deadline d, struct err *err) MUST_USE;
 
 #endif

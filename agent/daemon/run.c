@@ -24,9 +24,7 @@ int run_new(enum job_kind kind, const struct agenda_entry *e, pid_t pid, json_t 
 
 const char *run_backup(enum job_kind kind, const json_t *result)
 {
-	if (kind == JOB_BACKUP)
-		return json_str_or(result, "id", NULL);
-	return kind == JOB_DRILL ? json_str_or(result, "backup", NULL) : NULL;
+	return kind == JOB_BACKUP || kind == JOB_DRILL ? json_str_or(result, "id", NULL) : NULL;
 }
 
 static json_t *text_or_null(const char *text)

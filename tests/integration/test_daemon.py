@@ -236,9 +236,9 @@ before_backup = test -e first || { touch first; sleep 301 & exit 0; }; (sleep 30
         done = self.stack.lifeboat("backup", expect=1)
         self.assertIn("hook before_backup: 'sh' exited with status 3: not now", done.err)
         self.assertEqual((self.stack.folder / "outcome").read_text(), "failure\n")
-        self.configure("[hook]\nafter_backup = exit 1")
+        self.configure("[hook]\nbefore_backup = echo all is well >&2\nafter_backup = exit 1")
         done = self.stack.lifeboat("backup", "--json", expect=0)
-        self.assertIn("warning: hook after_backup: 'sh' exited with status 1", done.err)
+        self.assertIn("all is well\nlifeboat: warning: hook after_backup: 'sh' exited with status 1", done.err)
         self.assertEqual(self.backups(), [done.json["id"]])
         # A hook may use lifeboat.
         self.configure("[hook]\nbefore_backup = %s list --json > listed" % os.environ.get("LIFEBOAT", "lifeboat"))

@@ -65,8 +65,11 @@ class Drill(StackCase):
         self.assert_no_process_left()
 
     def test_drill__good_backup__passes_and_leaves_only_evidence(self):
-        before = self.stack.store_files()
+        before, conf = self.stack.store_files(), self.stack.conf()
+        self.stack.write_conf(conf + "\n[hook]\nafter_drill = echo $$LIFEBOAT_OUTCOME $$LIFEBOAT_BACKUP_ID > hooked\n")
         result = self.stack.lifeboat("drill", "--json", expect=0).json
+        self.stack.write_conf(conf)
+        self.assertEqual((self.stack.folder / "hooked").read_text(), "success %s\n" % self.first["id"])
         self.assertEqual(result["outcome"], "passed")
         self.assertGreater(result["report"]["compared"] if "report" in result else result["proof"]["compared"], 30)
         self.assert_clean()
