@@ -201,14 +201,20 @@ static int read_contents(struct source *taken, struct pgdump **ret, struct err *
 static int dump_contents(struct sandbox *sb, const json_t *section, const json_t *db,
 			 struct pgdump **ret, struct err *err)
 {
-	CLEANUP(freep) char *conninfo = NULL;
+	CLEANUP(freep) char *conninfo = NULL, *encoding = NULL;
 	CLEANUP(pg_tool_env_done) struct strlist env = {0};
 	if (pg_conninfo_dbname(json_str_or(db, "name", ""), &conninfo, err) < 0 ||
+	    str_printf(&encoding, err, "--encoding=%s", json_str_or(db, "encoding", "UTF8")) < 0 ||
 	    load_postgres_env(sb, section, &env, err) < 0)
 		return -1;
 	bool no_blobs = json_u64_or(db, "large_objects_unreadable", 0) > 0;
-	const char *argv[] = {"-Fc",      "-Z0",    "--no-password",
-			      "--dbname", conninfo, no_blobs ? "--no-blobs" : NULL,
+	const char *argv[] = {"-Fc",
+			      "-Z0",
+			      "--no-password",
+			      encoding,
+			      "--dbname",
+			      conninfo,
+			      no_blobs ? "--no-blobs" : NULL,
 			      NULL};
 	struct tool t = {.component = "postgres",
 			 .major =

@@ -162,12 +162,31 @@ static unsigned port_of(const json_t *server)
 	return 5432;
 }
 
+/* Of the database that pg_dumpall asks: else a default of the role's would decide. */
+static const char *globals_encoding(const json_t *section)
+{
+	static const char *const asked[] = {"postgres", "template1"};
+	const json_t *databases = json_object_get(section, "databases");
+	size_t i;
+	json_t *db;
+	for (size_t k = 0; k < sizeof asked / sizeof *asked; k++)
+		json_array_foreach(databases, i, db)
+		{
+			if (strcmp(json_str_or(db, "name", ""), asked[k]) == 0)
+				return json_str_or(db, "encoding", "UTF8");
+		}
+	return "UTF8";
+}
+
 static int take_globals(struct snapshot *s, json_t *section, const char *const *env,
 			struct err *err)
 {
 	const json_t *server = json_object_get(section, "server");
 	bool passwords = !lacks(server, "role passwords");
-	const char *argv[] = {"--globals-only", "--no-password",
+	CLEANUP(freep) char *encoding = NULL;
+	if (str_printf(&encoding, err, "--encoding=%s", globals_encoding(section)) < 0)
+		return -1;
+	const char *argv[] = {"--globals-only", encoding, "--no-password",
 			      passwords ? NULL : "--no-role-passwords", NULL};
 	struct tool t = {.component = "postgres",
 			 .major = (unsigned)json_u64_or(server, "major", 0),
@@ -343,17 +362,12 @@ static int take_database(struct snapshot *s, json_t *section, json_t *db, const 
 	    str_printf(&stream, err, "postgres/databases/%s/dump", encoded) < 0 ||
 	    str_printf(&lock_wait, err, "--lock-wait-timeout=%lld",
 		       (long long)s->job->lock_wait_ms) < 0 ||
-	    /* Else a default of the role's would decide. */
+	    /* For the same reason. */
 	    str_printf(&encoding, err, "--encoding=%s", json_str_or(db, "encoding", "UTF8")) < 0)
 		return -1;
 	bool no_blobs = json_u64_or(db, "large_objects_unreadable", 0) > 0;
-	const char *argv[] = {"-Fc",
-			      "-Z0",
-			      "--no-password",
-			      lock_wait,
-			      "--dbname",
-			      conninfo,
-			      no_blobs ? "--no-blobs" : NULL,
+	const char *argv[] = {"-Fc",    "-Z0",      "--no-password", lock_wait,
+			      encoding, "--dbname", conninfo,        no_blobs ? "--no-blobs" : NULL,
 			      NULL};
 	struct tool t = {.component = "postgres",
 			 .major = (unsigned)json_u64_or(server, "major", 0),

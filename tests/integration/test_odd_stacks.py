@@ -93,7 +93,8 @@ class PgbouncerElsewhere(StackCase):
 
 
 class OtherClusters(StackCase):
-    """ICU as the cluster's locale provider, a tablespace, rows that pg_dump loads through the partitions' root."""
+    """ICU as the cluster's locale provider, a tablespace, rows that pg_dump loads through the partitions' root, a
+    role whose sessions speak another encoding than the database."""
 
     STACK = {"components": ("postgres",), "populate": False,
              "initdb_options": ["--locale-provider=icu", "--icu-locale=de-u-co-phonebk"]}
@@ -114,6 +115,8 @@ class OtherClusters(StackCase):
             INSERT INTO hashed SELECT (ARRAY['red','green','blue'])[1 + i % 3]::colour, i FROM generate_series(1, 300) i;
             CREATE TABLE lonely (a int); CREATE SEQUENCE counter; SELECT nextval('counter');""")
         stack.sql("postgres", "CREATE DATABASE over_there TABLESPACE fast")
+        stack.sql("postgres", "CREATE TABLE U&\"\\0436\" (t text); INSERT INTO U&\"\\0436\" VALUES (chr(1078)), (chr(228))")
+        stack.sql("postgres", "CREATE ROLE U&\"\\0436\"; ALTER ROLE hdms SET client_encoding = 'LATIN1'")
         stack.lifeboat("backup", expect=0)
 
     def test_drill__passes(self):
