@@ -10,7 +10,12 @@ bool store_again(const struct store *s, struct retry *r, const char *what, struc
 {
 	if (err->retryable && r->failed < r->retries)
 		log_debug("store '%s': '%s': %s: trying again", s->name, what, err->msg);
-	return retry_again(r, err);
+	if (retry_again(r, err))
+		return true;
+	/* An answer that is cut again and again says nothing of the object: it is no damage. */
+	if (err->retryable && err->code == ERR_CORRUPT)
+		err->code = ERR_UNREACHABLE;
+	return false;
 }
 
 struct lasting {

@@ -203,6 +203,24 @@ static void source__broken_again_and_again__is_given_up(void **state)
 	source_free(s);
 }
 
+/* Of an answer that is cut HTTP says "corrupt": it speaks of the answer, and a verify of the
+ * object.
+ */
+static void call__whose_answers_are_all_cut__says_nothing_of_the_object(void **state)
+{
+	struct remote *r = *state;
+	for (size_t i = 0; i < IDEMPOTENT; i++) {
+		struct err err = ERR_INIT;
+		memory_store_refuse(r->m, idempotent[i], 100, ERR_CORRUPT, true);
+		assert_int_equal(call(r, idempotent[i], &err), -1);
+		assert_int_equal(err.code, ERR_UNREACHABLE);
+		memory_store_refuse(r->m, idempotent[i], 1, ERR_CORRUPT, false);
+		err_clear(&err);
+		assert_int_equal(call(r, idempotent[i], &err), -1);
+		assert_int_equal(err.code, ERR_CORRUPT);
+	}
+}
+
 static void source__breaks_after_each_mebibyte__comes_to_its_end(void **state)
 {
 	struct remote *r = *state;
@@ -246,6 +264,7 @@ int main(void)
 	    TEST(call__refused_five_times__succeeds),
 	    TEST(call__refused_for_ever__says_how_often),
 	    TEST(call__refused_for_good__is_not_repeated),
+	    TEST(call__whose_answers_are_all_cut__says_nothing_of_the_object),
 	    TEST(put__of_a_stream__is_left_to_the_kind),
 	    TEST(put__of_bytes_in_memory__is_repeated),
 	    TEST(create__whose_answer_was_lost__has_succeeded),
