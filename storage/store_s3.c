@@ -3,6 +3,7 @@
  * are multipart uploads, which S3 hides. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/fault.h"
 #include "storage/catalog_name.h"
 #include "storage/s3.h"
@@ -54,13 +55,22 @@ static int bucket_list(void *self, const char *prefix, struct store_objects *ret
 
 /* ---- removing ---- */
 
-/* Refused because of a lock? Then until when. -1. */
+/* Servers go on telling when a lock was that is over. S3 stands no clock that is further off. */
+static bool is_over(const char *lock_until)
+{
+	const int64_t skew_ms = INT64_C(15) * 60 * 1000;
+	int64_t until_ms;
+	return lock_until[0] == '\0' ||
+	       (s3_time(lock_until, &until_ms) && until_ms < clock_wall_ms() - skew_ms);
+}
+
+/* Refused because of a lock? Then until when. -1. Some (MinIO) call it a bad request. */
 static int explain(struct s3 *s, const char *name, const char *version, struct err *err)
 {
 	struct s3_head h;
 	struct err ignored = ERR_INIT;
-	if (err->code != ERR_DENIED || s3_head(s, name, version, false, &h, &ignored) < 0 ||
-	    h.lock_until[0] == '\0')
+	if (err->retryable || s3_head(s, name, version, false, &h, &ignored) < 0 ||
+	    is_over(h.lock_until))
 		return -1;
 	err_set_message(err, ERR_LOCKED, "'%s' is locked (%s) until %s", name, h.lock_mode,
 			h.lock_until);

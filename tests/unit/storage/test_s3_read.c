@@ -397,23 +397,49 @@ static void remove__with_object_lock__takes_the_oldest_version_first(void **stat
 	assert_int_equal(c.fake.answers, 4);
 }
 
-static void remove__locked__says_until_when(void **state)
+/* A removal that is refused with `status` and `body`, of an object locked until then. */
+static void refuse_locked(const char *status, const char *body, const char *until)
 {
-	(void)state;
+	char headers[256];
+	snprintf(headers, sizeof headers,
+		 "Content-Length: 3\r\nx-amz-object-lock-mode: COMPLIANCE\r\n"
+		 "x-amz-object-lock-retain-until-date: %s\r\n",
+		 until);
 	s3_says(&c, "200 OK", "", VERSIONS);
-	s3_says(&c, "403 Forbidden", "", ERROR("AccessDenied"));
-	s3_says_head(&c, "200 OK",
-		     "Content-Length: 3\r\nx-amz-object-lock-mode: COMPLIANCE\r\n"
-		     "x-amz-object-lock-retain-until-date: 2030-01-01T00:00:00Z\r\n");
+	s3_says(&c, status, "", body);
+	s3_says_head(&c, "200 OK", headers);
 	s3_case_start(&c, &locking);
 	assert_int_equal(s3_remove(c.s3, "x", &c.err), -1);
-	s3_case_failed(&c, ERR_LOCKED, "'x' is locked (COMPLIANCE) until 2030-01-01T00:00:00Z");
-	assert_string_equal(c.err.hint,
-			    "It can be removed after that; until then the store keeps it.");
-	assert_false(c.err.retryable);
 	s3_case_stop(&c);
 	assert_int_equal(s3_case_asked(&c, "HEAD /bucket/pre/x?versionId=v%2F1 "), 1);
 	assert_int_equal(c.fake.answers, 3);
+}
+
+static void remove__locked__says_until_when(void **state)
+{
+	(void)state;
+	refuse_locked("403 Forbidden", ERROR("AccessDenied"), "2999-01-01T00:00:00Z");
+	s3_case_failed(&c, ERR_LOCKED, "'x' is locked (COMPLIANCE) until 2999-01-01T00:00:00Z");
+	assert_string_equal(c.err.hint,
+			    "It can be removed after that; until then the store keeps it.");
+	assert_false(c.err.retryable);
+}
+
+/* So MinIO says it. */
+static void remove__locked_and_called_a_bad_request__says_until_when(void **state)
+{
+	(void)state;
+	refuse_locked("400 Bad Request", ERROR("InvalidRequest"), "2999-01-01T00:00:00.000Z");
+	s3_case_failed(&c, ERR_LOCKED, "'x' is locked (COMPLIANCE) until 2999-01-01T00:00:00.000Z");
+}
+
+/* Servers still tell the date of a lock that is over. */
+static void remove__refused_after_the_lock__is_a_missing_right(void **state)
+{
+	(void)state;
+	refuse_locked("403 Forbidden", ERROR("AccessDenied"), "2020-01-01T00:00:00Z");
+	s3_case_failed(&c, ERR_DENIED, "DELETE of 'x': the store answered 403 AccessDenied");
+	assert_non_null(strstr(c.err.hint, "s3:DeleteObjectVersion"));
 }
 
 /* ---- caveats ---- */
@@ -501,6 +527,8 @@ int main(void)
 	    TEST(remove__plainly__is_one_request),
 	    TEST(remove__with_object_lock__takes_the_oldest_version_first),
 	    TEST(remove__locked__says_until_when),
+	    TEST(remove__locked_and_called_a_bad_request__says_until_when),
+	    TEST(remove__refused_after_the_lock__is_a_missing_right),
 	    TEST(caveats__of_a_good_server__are_none),
 	    TEST(caveats__left_probe__serves_as_well),
 	    TEST(caveats__without_conditions__are_told),
