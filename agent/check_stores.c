@@ -32,10 +32,7 @@ static void checking_done(struct checking *c)
 static int ask(struct checking *c, struct err *err)
 {
 	CLEANUP(freep) char *probe = NULL;
-	struct retention_rules ignored;
 	const char *stack = c->findings->app->config->stack.name;
-	if (retention_parse(c->config->keep, &ignored, err) < 0)
-		return err_wrap(err, "keep");
 	return str_printf(&probe, err, "%s-check", stack) < 0 ||
 		       config_store_open(c->config, &c->store, err) < 0 ||
 		       store_put_bytes(c->store, probe, "probe\n", 6, err) < 0 ||

@@ -7,7 +7,7 @@
  *     cli_arg(app->cli, 0)
  *  3. cli_free
  *
- * The same table yields --help and the manual pages (help.h) and shell completion (completion.h).
+ * The same table yields --help and the manual pages (pages.h) and shell completion (completion.h).
  * Accepted: --name value, --name=value, -c value, -cvalue, -qv, global options before and after the
  * command, and "--" after which everything is an argument.
  */

@@ -21,7 +21,7 @@ static const char blanks[] = " \t\r\n";
 
 static int wrong(struct err *err, const char *rule, size_t len, const char *why)
 {
-	err_set(err, ERR_CONFIG, "keep: '%.*s' %s", (int)(len < 60 ? len : 60), rule, why);
+	err_set(err, ERR_CONFIG, "'%.*s' %s", (int)(len < 60 ? len : 60), rule, why);
 	return err_hint(err, "Rules are last N, hourly N, daily N, weekly N, monthly N, yearly N, "
 			     "within 30d (h, d or w) and min N, with commas between them.");
 }
@@ -112,7 +112,7 @@ int retention_parse(const char *text, struct retention_rules *ret, struct err *e
 	}
 	if (r.min > 0 && r.within_ms == 0 &&
 	    r.last + r.hourly + r.daily + r.weekly + r.monthly + r.yearly == 0) {
-		err_set(err, ERR_CONFIG, "keep: 'min %u' alone does not say what may go", r.min);
+		err_set(err, ERR_CONFIG, "'min %u' alone does not say what may go", r.min);
 		return err_hint(err, "'last %u' keeps the newest %u.", r.min, r.min);
 	}
 	*ret = r;

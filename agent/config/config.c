@@ -200,6 +200,24 @@ static int load_key(struct loading *l, const struct config_instance *in,
 	return done;
 }
 
+/* Each value by itself may stand there: the place is the section's. */
+static int wrong_together(struct loading *l, const char *kind, const char *label)
+{
+	const struct inifile_section *s = NULL;
+	for (size_t i = 0; i < l->layout.count; i++) {
+		const struct config_instance *in = &l->layout.items[i];
+		if (strcmp(in->kind->name, kind) == 0 &&
+		    (label == NULL || strcmp(in->label, label) == 0))
+			s = in->in_file;
+	}
+	if (label != NULL)
+		err_wrap(l->err, "[%s %s]", kind, label);
+	/* Of the environment alone. */
+	if (s == NULL)
+		return err_wrap(l->err, "%s", l->config->path);
+	return err_wrap(l->err, "%s:%u", l->config->path, s->line);
+}
+
 /* Reads the .env files that a comma-separated list names, each relative to agent.conf. */
 static int read_env_files(struct loading *l)
 {
@@ -219,7 +237,8 @@ static int read_env_files(struct loading *l)
 		if (env_file_read(l->env, path, l->err) < 0) {
 			if (l->err->code == ERR_ABSENT || l->err->code == ERR_IO)
 				l->err->code = ERR_CONFIG;
-			return err_wrap(l->err, "env_file");
+			err_wrap(l->err, "env_file");
+			return wrong_together(l, "stack", NULL);
 		}
 		rest += len;
 	}
@@ -249,17 +268,15 @@ static int load_values(struct loading *l)
 	}
 	for (size_t i = 0; i < l->config->store_count; i++)
 		if (config_store_complete(&l->config->stores[i], lookup, l, l->err) < 0)
-			return err_wrap(l->err, "%s: [store %s]", l->config->path,
-					l->config->stores[i].label);
+			return wrong_together(l, "store", l->config->stores[i].label);
 	for (size_t i = 0; i < l->config->notifier_count; i++)
 		if (config_notify_complete(&l->config->notifiers[i], l->err) < 0)
-			return err_wrap(l->err, "%s: [notify %s]", l->config->path,
-					l->config->notifiers[i].label);
+			return wrong_together(l, "notify", l->config->notifiers[i].label);
 	const struct config_agent *a = &l->config->agent;
 	struct web_address ignored;
 	if (web_address_check(a->listen, secret_is_set(&a->token) ? secret_text(&a->token) : NULL,
 			      a->tls_cert, a->tls_key, &ignored, l->err) < 0)
-		return err_wrap(l->err, "%s", l->config->path);
+		return wrong_together(l, "agent", NULL);
 	return 0;
 }
 

@@ -23,7 +23,8 @@ enum config_type {
 	CONFIG_IDENTITY,   /* struct secret: path, made absolute, or an identity's own text */
 	CONFIG_SECRET_URL, /* struct secret: scheme is one of choices */
 	CONFIG_ZONE,       /* char *: a time zone of the system's database */
-	CONFIG_CRON,       /* char *: five fields or @daily and the like (daemon/cron.h) */
+	CONFIG_CRON,       /* char *: five fields or @daily and the like (cron.h) */
+	CONFIG_KEEP,       /* char *: rules of storage/retention.h */
 	CONFIG_DURATION,   /* int64_t, ms; bounds in ms */
 	CONFIG_SIZE,       /* uint64_t, bytes */
 	CONFIG_RATE,       /* uint64_t, bytes in a second */

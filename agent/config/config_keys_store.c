@@ -17,7 +17,7 @@ const struct config_key config_store_keys[] = {
 	     "or dav:// without TLS."},
     {.section = "store",
      .key = "keep",
-     .type = CONFIG_TEXT,
+     .type = CONFIG_KEEP,
      .offset = AT(store, keep),
      .example = "last 3, daily 7, weekly 4, monthly 12",
      .help = "Which backups lifeboat prune keeps: last N, hourly N, daily N, weekly N, monthly N, "

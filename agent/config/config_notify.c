@@ -47,7 +47,21 @@ const char *config_notify_kind(const char *url)
 
 /* ---- on ---- */
 
-static int parse_on(struct config_notify *n, struct err *err)
+static bool is_told(enum alarm_event e, bool to_ping)
+{
+	if (to_ping)
+		return e == ALARM_START || e == ALARM_SUCCESS || e == ALARM_FAILURE;
+	return e < ALARM_EVENTS && e != ALARM_START;
+}
+
+static int hint_on(bool is_ping, struct err *err)
+{
+	return err_hint(err, "write some of: %s",
+			is_ping ? "start, success, failure"
+				: "failure, recovery, success, overdue, suspicious, unproven");
+}
+
+static int parse_on(struct config_notify *n, bool is_ping, struct err *err)
 {
 	const char *names[ALARM_EVENTS];
 	for (enum alarm_event e = 0; e < ALARM_EVENTS; e++)
@@ -65,18 +79,25 @@ static int parse_on(struct config_notify *n, struct err *err)
 		size_t e = 0;
 		while (e < ALARM_EVENTS && strcmp(names[e], word) != 0)
 			e++;
-		if (e < ALARM_EVENTS) {
+		if (is_told((enum alarm_event)e, is_ping)) {
 			n->events |= 1U << e;
 			continue;
+		}
+		if (e < ALARM_EVENTS) {
+			err_set(err, ERR_CONFIG, "'on': '%s' is never told with 'kind = %s'", word,
+				n->kind);
+			return hint_on(is_ping, err);
 		}
 		err_set(err, ERR_CONFIG, "'on': '%s' is nothing that happens", word);
 		const char *nearest = names_nearest(word, names, ALARM_EVENTS);
 		if (nearest != NULL)
 			return err_hint(err, "did you mean '%s'?", nearest);
-		return err_hint(err, "write some of: failure, recovery, success, overdue, "
-				     "suspicious, unproven");
+		return hint_on(is_ping, err);
 	}
-	return 0;
+	if (n->events != 0)
+		return 0;
+	err_set(err, ERR_CONFIG, "'on' names nothing");
+	return hint_on(is_ping, err);
 }
 
 static int default_on(struct config_notify *n, bool is_ping, struct err *err)
@@ -172,5 +193,5 @@ int config_notify_complete(struct config_notify *n, struct err *err)
 	if (check_target(n, is_mail, err) < 0 || check_mail(n, is_mail, err) < 0 ||
 	    check_template(n, err) < 0 || default_on(n, is_ping, err) < 0)
 		return -1;
-	return parse_on(n, err);
+	return parse_on(n, is_ping, err);
 }

@@ -9,10 +9,9 @@
 #include "agent/config/cron.h"
 #include "agent/output/format.h"
 #include "base/expand.h"
-#include "base/file.h"
 #include "base/names.h"
-
-#define ZONES "/usr/share/zoneinfo/"
+#include "base/zone.h"
+#include "storage/retention.h"
 
 static void *field(const struct config_key *key, void *at)
 {
@@ -35,7 +34,8 @@ void config_value_done(const struct config_key *key, void *at)
 	case CONFIG_KEYS:
 	case CONFIG_URL:
 	case CONFIG_CRON:
-	case CONFIG_ZONE: {
+	case CONFIG_ZONE:
+	case CONFIG_KEEP: {
 		char **text = field(key, at);
 		free(*text);
 		*text = NULL;
@@ -207,18 +207,15 @@ static int check_plain_url(const struct config_key *key, const char *text, struc
 
 static int check_zone(const char *text, struct err *err)
 {
-	if (strcmp(text, "UTC") == 0)
-		return 0;
-	CLEANUP(freep) char *path = NULL;
-	if (str_printf(&path, err, ZONES "%s", text) < 0)
-		return -1;
-	if (text[0] == '\0' || text[0] == '/' || strstr(text, "..") != NULL || !file_exists(path)) {
-		err_set(err, ERR_CONFIG, "there is no time zone '%s'", text);
-		if (!file_exists(ZONES "Europe/Berlin"))
-			return err_hint(err, "install the package tzdata, or write UTC");
-		return err_hint(err, "write it as in " ZONES ": Europe/Berlin");
-	}
-	return 0;
+	CLEANUP(zone_freep) struct zone *ignored = NULL;
+	return zone_load(text, &ignored, err);
+}
+
+static int check_keep(const char *text, struct err *err)
+{
+	struct retention_rules ignored;
+	return text[0] == '\0' ? err_set(err, ERR_CONFIG, "an empty value")
+			       : retention_parse(text, &ignored, err);
 }
 
 static int set_path(const struct config_key *key, void *at, const char *text, const char *folder,
@@ -410,6 +407,9 @@ int config_value_set(const struct config_key *key, void *at, const char *text, c
 		break;
 	case CONFIG_ZONE:
 		ok = check_zone(text, err);
+		break;
+	case CONFIG_KEEP:
+		ok = check_keep(text, err);
 		break;
 	case CONFIG_CRON:
 		ok = cron_parse(text, &cron, err);

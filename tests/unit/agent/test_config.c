@@ -325,6 +325,9 @@ static const struct {
     {"[store a]\nretries = 3", "'retries' in [store a]: no use for it with this url",
      "it is for urls that begin with one of: s3 sftp davs dav"},
     {"[store a]\nkeep =", "'keep' in [store a]: an empty value", ""},
+    {"[store a]\nkeep = last 3, dayly 7", "'keep' in [store a]: 'dayly 7' is not a rule",
+     "Rules are last N, hourly N, daily N, weekly N, monthly N, yearly N, within 30d (h, d or w) "
+     "and min N, with commas between them."},
     {"[schedule]\nbackup = 0 25 * * *", "'backup' in [schedule]: the hour '25' is none",
      "allowed are *, 0 to 23, ranges (a-b), steps (*/n, a-b/n) and lists (a,b)"},
     {"[schedule]\nbackups = @daily", "unknown key 'backups' in [schedule]",
@@ -332,9 +335,14 @@ static const struct {
     {"[schedule]\ncatch_up = 31d",
      "'catch_up' in [schedule]: '31d' is not between 0 ms and 30 d 0 h", NULL},
     {"[schedule]\ntimezone = Europe/Berln",
-     "'timezone' in [schedule]: there is no time zone 'Europe/Berln'", NULL},
+     "'timezone' in [schedule]: 'Europe/Berln' is not a time zone", NULL},
+    /* A folder, and a file that is no zone. */
+    {"[schedule]\ntimezone = Europe", "'timezone' in [schedule]: 'Europe' is not a time zone",
+     NULL},
+    {"[schedule]\ntimezone = zone.tab", "'timezone' in [schedule]: 'zone.tab' is not a time zone",
+     NULL},
     {"[schedule]\ntimezone = ../../etc/passwd",
-     "'timezone' in [schedule]: there is no time zone '../../etc/passwd'", NULL},
+     "'timezone' in [schedule]: '../../etc/passwd' is not a time zone", NULL},
 };
 
 static void config_load__wrong_values__say_what_is_right(void **state)
@@ -398,7 +406,7 @@ static void config_load__env_file_that_is_wrong__is_named(void **state)
 	put("agent.conf", 0600, STACK "env_file = none.env\n");
 	assert_int_equal(config_load("agent.conf", &c, &err), -1);
 	assert_int_equal(err.code, ERR_CONFIG);
-	assert_non_null(strstr(err.msg, "env_file: can't open '"));
+	assert_non_null(strstr(err.msg, "agent.conf:1: env_file: can't open '"));
 	assert_non_null(strstr(err.msg, "/none.env': No such file or directory"));
 	put("bad.env", 0600, "A=1\nB='secret\n");
 	put("agent.conf", 0600, STACK "env_file = bad.env\n");
@@ -406,6 +414,24 @@ static void config_load__env_file_that_is_wrong__is_named(void **state)
 	assert_int_equal(err.code, ERR_CONFIG);
 	assert_non_null(strstr(err.msg, "/bad.env:2: the quote is never closed"));
 	assert_null(strstr(err.msg, "secret"));
+}
+
+static void config_load__address_that_is_wrong__is_told_with_its_place(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct config *c = NULL;
+	put("agent.conf", 0600, STACK "[agent]\nlisten = 8094\n");
+	assert_int_equal(config_load("agent.conf", &c, &err), -1);
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_string_equal(err.msg,
+			    "agent.conf:4: 'listen' in [agent]: '8094' is not ADDRESS:PORT");
+	/* Without such a section there is no line. */
+	put("agent.conf", 0600, STACK);
+	setenv("LIFEBOAT_AGENT_LISTEN", "x", 1);
+	assert_int_equal(config_load("agent.conf", &c, &err), -1);
+	unsetenv("LIFEBOAT_AGENT_LISTEN");
+	assert_string_equal(err.msg, "agent.conf: 'listen' in [agent]: 'x' is not ADDRESS:PORT");
 }
 
 /* ---- the rest ---- */
@@ -559,6 +585,7 @@ int main(void)
 	    cmocka_unit_test(config_load__wrong_values__say_what_is_right),
 	    cmocka_unit_test(config_load__wrong_names_of_the_stack__are_refused),
 	    cmocka_unit_test(config_load__env_file_that_is_wrong__is_named),
+	    cmocka_unit_test(config_load__address_that_is_wrong__is_told_with_its_place),
 	    cmocka_unit_test(config_load__password_for_everyone__is_a_warning),
 	    cmocka_unit_test(config_store_find__labels__find_or_list_what_there_is),
 	    cmocka_unit_test(config_require_component__nothing__is_an_error),

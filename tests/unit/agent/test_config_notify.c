@@ -83,9 +83,19 @@ static void config__smallest_notifier__has_defaults(void **state)
 static void config__what_does_not_belong_together__is_refused(void **state)
 {
 	(void)state;
-	refused(HEAD, "[notify ops]: neither 'url' nor 'command'", "add a line: url = https://...");
+	refused(HEAD, "agent.conf:4: [notify ops]: neither 'url' nor 'command'",
+		"add a line: url = https://...");
 	refused(HEAD "url = https://h/s3cret\non = failure, overdu\n",
 		"[notify ops]: 'on': 'overdu' is nothing that happens", "did you mean 'overdue'?");
+	/* What would never be told. */
+	refused(HEAD "url = https://h/s3cret\non = failure, start\n",
+		"[notify ops]: 'on': 'start' is never told with 'kind = webhook'",
+		"write some of: failure, recovery, success, overdue, suspicious, unproven");
+	refused(HEAD "url = https://hc-ping.com/s3cret\non = success, overdue\n",
+		"[notify ops]: 'on': 'overdue' is never told with 'kind = ping'",
+		"write some of: start, success, failure");
+	refused(HEAD "url = https://h/s3cret\non = ,\n", "[notify ops]: 'on' names nothing",
+		"write some of: failure, recovery, success, overdue, suspicious, unproven");
 	refused(HEAD "url = https://h/s3cret\ncommand = true\n",
 		"[notify ops]: both 'command' and 'url'", "");
 	refused(HEAD "kind = slack\ncommand = true\n",

@@ -95,18 +95,18 @@ static void config_store_complete__keys_of_the_environment__where_none_are_given
 static void config_store_complete__halves__are_refused(void **state)
 {
 	(void)state;
-	refused(S3 "access_key=x\n", "agent.conf: [store a]: 'access_key' without 'secret_key'",
+	refused(S3 "access_key=x\n", "agent.conf:4: [store a]: 'access_key' without 'secret_key'",
 		"");
-	refused(S3 "secret_key=x\n", "agent.conf: [store a]: 'secret_key' without 'access_key'",
+	refused(S3 "secret_key=x\n", "agent.conf:4: [store a]: 'secret_key' without 'access_key'",
 		"");
 	refused(S3 "session_token=x\n",
-		"agent.conf: [store a]: 'session_token' without 'access_key'", "");
+		"agent.conf:4: [store a]: 'session_token' without 'access_key'", "");
 	refused(S3 "kms_key=x\nencryption=AES256\n",
-		"agent.conf: [store a]: 'kms_key' without 'encryption = aws:kms'", "");
+		"agent.conf:4: [store a]: 'kms_key' without 'encryption = aws:kms'", "");
 	refused(S3 "object_lock=governance\n",
-		"agent.conf: [store a]: 'object_lock' without 'object_lock_days'", "");
+		"agent.conf:4: [store a]: 'object_lock' without 'object_lock_days'", "");
 	refused(S3 "object_lock_days=3\n",
-		"agent.conf: [store a]: 'object_lock_days' without 'object_lock'", "");
+		"agent.conf:4: [store a]: 'object_lock_days' without 'object_lock'", "");
 	setenv("LIFEBOAT_STORE_A_KEY_FILE", "/k", 1);
 	refused(S3, "LIFEBOAT_STORE_A_KEY_FILE: no use for it with the url of [store a]",
 		"it is for urls that begin with one of: sftp");

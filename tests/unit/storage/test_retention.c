@@ -86,27 +86,27 @@ static void parse__wrong_words__are_named(void **state)
 	static const struct {
 		const char *text, *message;
 	} cases[] = {
-	    {"lasst 3", "keep: 'lasst 3' is not a rule"},
-	    {"3 last", "keep: '3 last' is not a rule"},
-	    {"last 3 daily 7", "keep: 'last 3 daily 7' has something after its number"},
-	    {"last", "keep: 'last' needs a number from 1 to 100000"},
-	    {"last, 3", "keep: 'last' needs a number from 1 to 100000"},
-	    {"last 0", "keep: 'last 0' needs a number from 1 to 100000"},
-	    {"last -1", "keep: 'last -1' needs a number from 1 to 100000"},
-	    {"last 100001", "keep: 'last 100001' needs a number from 1 to 100000"},
-	    {"last 99999999999999999999", "keep: 'last 99999999999999999999' needs a number from 1 "
+	    {"lasst 3", "'lasst 3' is not a rule"},
+	    {"3 last", "'3 last' is not a rule"},
+	    {"last 3 daily 7", "'last 3 daily 7' has something after its number"},
+	    {"last", "'last' needs a number from 1 to 100000"},
+	    {"last, 3", "'last' needs a number from 1 to 100000"},
+	    {"last 0", "'last 0' needs a number from 1 to 100000"},
+	    {"last -1", "'last -1' needs a number from 1 to 100000"},
+	    {"last 100001", "'last 100001' needs a number from 1 to 100000"},
+	    {"last 99999999999999999999", "'last 99999999999999999999' needs a number from 1 "
 					  "to 100000"},
-	    {"last 3x", "keep: 'last 3x' has something after its number"},
-	    {"last 3, last 3", "keep: 'last 3' is the second of its kind"},
-	    {"within 30", "keep: 'within 30' needs a time: 36h, 30d or 8w"},
-	    {"within 30 d", "keep: 'within 30 d' needs a time: 36h, 30d or 8w"},
-	    {"within 30m", "keep: 'within 30m' needs a time: 36h, 30d or 8w"},
-	    {"within 30days", "keep: 'within 30days' needs a time: 36h, 30d or 8w"},
-	    {"within 1d, within 2d", "keep: 'within 2d' is the second of its kind"},
-	    {"within d", "keep: 'within d' needs a number from 1 to 100000"},
-	    {"last 3,", "keep: '' stands where a rule should be"},
-	    {",last 3", "keep: '' stands where a rule should be"},
-	    {"last 3,,daily 2", "keep: '' stands where a rule should be"},
+	    {"last 3x", "'last 3x' has something after its number"},
+	    {"last 3, last 3", "'last 3' is the second of its kind"},
+	    {"within 30", "'within 30' needs a time: 36h, 30d or 8w"},
+	    {"within 30 d", "'within 30 d' needs a time: 36h, 30d or 8w"},
+	    {"within 30m", "'within 30m' needs a time: 36h, 30d or 8w"},
+	    {"within 30days", "'within 30days' needs a time: 36h, 30d or 8w"},
+	    {"within 1d, within 2d", "'within 2d' is the second of its kind"},
+	    {"within d", "'within d' needs a number from 1 to 100000"},
+	    {"last 3,", "'' stands where a rule should be"},
+	    {",last 3", "'' stands where a rule should be"},
+	    {"last 3,,daily 2", "'' stands where a rule should be"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -130,7 +130,7 @@ static void parse__min_alone__is_refused(void **state)
 	struct retention_rules r;
 	assert_int_equal(retention_parse("min 3", &r, &err), -1);
 	assert_int_equal(err.code, ERR_CONFIG);
-	assert_string_equal(err.msg, "keep: 'min 3' alone does not say what may go");
+	assert_string_equal(err.msg, "'min 3' alone does not say what may go");
 	assert_string_equal(err.hint, "'last 3' keeps the newest 3.");
 	assert_int_equal(retention_parse("min 3, within 1d", &r, &err), 0);
 }
