@@ -35,6 +35,10 @@ static int run_drill(const struct restore_job *job, const char *suffix, struct r
 	if (report_init(&report, err) < 0 || restore_prove(sb, &report, err) < 0)
 		return -1;
 	r->prove_ms = clock_monotonic_ms() - began - r->restore_ms;
+	/* A proof that has failed shows by itself that it can, and what it found must be told. */
+	r->outcome = report_outcome(&report);
+	if (r->outcome == OUTCOME_FAILED)
+		return report_json(&report, &r->report, err);
 	if (restore_control(sb, &control, &controlled, &changes, err) < 0 ||
 	    json_put(evidence, "negative_control", control, err) < 0)
 		return -1;
