@@ -72,6 +72,9 @@ int pg_script(struct pg *p, const char *sql, bool (*skip)(void *ctx, const char 
 /* Rows and digest of a table as it stands: COPY schema.table columns TO STDOUT. */
 int pg_table_digest(struct pg *p, const char *schema, const char *table, const char *columns,
 		    struct rows_digest *ret, struct err *err) MUST_USE;
+/* Takes one of the rows away that pg_table_digest reads; *ret false: there is none. */
+int pg_table_remove_row(struct pg *p, const char *schema, const char *table, bool *ret,
+			struct err *err) MUST_USE;
 /* Count and digest of all large objects. */
 int pg_large_objects_digest(struct pg *p, struct rows_digest *ret, struct err *err) MUST_USE;
 

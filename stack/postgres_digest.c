@@ -124,6 +124,24 @@ int pg_table_digest(struct pg *p, const char *schema, const char *table, const c
 	return 0;
 }
 
+int pg_table_remove_row(struct pg *p, const char *schema, const char *table, bool *ret,
+			struct err *err)
+{
+	CLEANUP(pg_clearp) PGresult *r = NULL;
+	CLEANUP(freep) char *s = NULL, *t = NULL, *condition = NULL;
+	/* As a replica: no trigger and no foreign key stands in the way. */
+	if (pg_quote_ident(p, schema, &s, err) < 0 || pg_quote_ident(p, table, &t, err) < 0 ||
+	    find_condition(p, schema, table, &condition, err) < 0 ||
+	    pg_exec(p, "SET session_replication_role = replica", DEADLINE_NEVER, err) < 0 ||
+	    pg_queryf(
+		p, DEADLINE_NEVER, &r, err,
+		"DELETE FROM ONLY %s.%s WHERE ctid = (SELECT ctid FROM ONLY %s.%s %s LIMIT 1)", s,
+		t, s, t, condition) < 0)
+		return err_wrap(err, "table '%s.%s'", schema, table);
+	*ret = strcmp(PQcmdTuples(r), "1") == 0;
+	return 0;
+}
+
 /* ---- large objects ---- */
 
 enum {

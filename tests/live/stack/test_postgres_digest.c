@@ -163,6 +163,17 @@ static void pg_table_digest__configuration_of_an_extension__equals_the_dump(void
 	ASSERT_OK(pg_table_digest(config, "public", "kept", "(id)", &d, &err));
 	assert_int_equal(d.rows, 2);
 	compare(super_url, super_url, "config", 2);
+
+	/* What is taken away is one of those that count. */
+	bool removed;
+	for (int left = 1; left >= 0; left--) {
+		ASSERT_OK(pg_table_remove_row(config, "public", "kept", &removed, &err));
+		assert_true(removed);
+		ASSERT_OK(pg_table_digest(config, "public", "kept", "(id)", &d, &err));
+		assert_int_equal(d.rows, left);
+	}
+	ASSERT_OK(pg_table_remove_row(config, "public", "kept", &removed, &err));
+	assert_false(removed);
 }
 
 static void pg_table_digest__wrong_questions__errors(void **state)
