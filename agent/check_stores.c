@@ -6,7 +6,7 @@
 #include "agent/copies.h"
 #include "agent/output/format.h"
 #include "base/clock.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/leftovers.h"
 
 /* Requests and the steps of a server's clock take some seconds. */

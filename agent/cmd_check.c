@@ -11,7 +11,7 @@
 #include "agent/config/keys.h"
 #include "agent/report/uncovered.h"
 #include "base/log.h"
-#include "stack/engine_promote.h"
+#include "stack/engine/engine_promote.h"
 
 /* One component alone, so that one failure hides no other. *ret NULL: it failed. */
 static int plan_component(struct findings *f, struct backup_job b, const char *name, json_t **ret,

@@ -7,8 +7,8 @@
 #include "agent/elsewhere.h"
 #include "agent/output/format.h"
 #include "agent/job.h"
-#include "stack/engine_promote.h"
-#include "storage/lease.h"
+#include "stack/engine/engine_promote.h"
+#include "storage/store/lease.h"
 #include "storage/leftovers.h"
 #include "storage/retention.h"
 

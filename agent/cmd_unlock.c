@@ -6,8 +6,8 @@
 #include "agent/job.h"
 #include "base/digest.h"
 #include "base/file.h"
-#include "storage/decrypting.h"
-#include "storage/digesting.h"
+#include "storage/store/decrypting.h"
+#include "storage/store/digesting.h"
 
 struct unlocking {
 	struct job *job;

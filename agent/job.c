@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "agent/config/config_store.h"
 #include "agent/config/keys.h"
-#include "stack/redis_url.h"
-#include "storage/decrypting.h"
+#include "stack/redis/redis_url.h"
+#include "storage/store/decrypting.h"
 
 /* --image COMPONENT=IMAGE, and what compose.yaml calls each component. */
 static int fill_services(struct job *j, const char *purpose, struct err *err)

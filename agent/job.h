@@ -15,7 +15,7 @@
 #include "restore/restore.h"
 #include "snapshot/backup.h"
 #include "storage/catalog.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 
 struct job {
 	struct app *app;

@@ -2,8 +2,8 @@
 
 #include <string.h>
 #include "base/digest.h"
-#include "storage/decrypting.h"
-#include "storage/digesting.h"
+#include "storage/store/decrypting.h"
+#include "storage/store/digesting.h"
 
 void verifying_done(struct verifying *v)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "restore/sandbox.h"
-#include "stack/pgbouncer.h"
+#include "stack/pgbouncer/pgbouncer.h"
 
 enum { FILES_MAX_BYTES = 64 << 20 };
 

@@ -10,9 +10,9 @@
 #include <sys/random.h>
 #include "base/secret.h"
 #include "restore/sandbox.h"
-#include "stack/rdb.h"
-#include "stack/redis.h"
-#include "stack/redis_url.h"
+#include "stack/redis/rdb.h"
+#include "stack/redis/redis.h"
+#include "stack/redis/redis_url.h"
 
 static const char own_user[] = "lifeboat-sandbox";
 

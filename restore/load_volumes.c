@@ -2,7 +2,7 @@
  * names, kinds, modes, links and contents. */
 #include <stdlib.h>
 #include "restore/sandbox.h"
-#include "stack/tree_digest.h"
+#include "stack/engine/tree_digest.h"
 
 static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "restore/promote_impl.h"
-#include "stack/engine_promote.h"
+#include "stack/engine/engine_promote.h"
 
 static void say(const struct promote_job *job, const char *what)
 {

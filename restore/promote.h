@@ -13,7 +13,7 @@
 #define LIFEBOAT_RESTORE_PROMOTE_H
 
 #include "base/json.h"
-#include "stack/engine.h"
+#include "stack/engine/engine.h"
 
 struct promote_job {
 	struct engine *engine;

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "restore/promote_impl.h"
-#include "stack/postgres.h"
-#include "stack/redis.h"
+#include "stack/postgres/postgres.h"
+#include "stack/redis/redis.h"
 
 enum { RETRY_MS = 500, DENIED_MS = 20000 };
 

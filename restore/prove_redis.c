@@ -7,8 +7,8 @@
 #include <string.h>
 #include "base/fault.h"
 #include "restore/sandbox.h"
-#include "stack/rdb.h"
-#include "stack/redis.h"
+#include "stack/redis/rdb.h"
+#include "stack/redis/redis.h"
 
 /* Walks all keys once: the server drops those that have expired and not been noticed yet, so that
  * DBSIZE afterwards counts living keys only. */

@@ -14,9 +14,9 @@
 
 #include "base/json.h"
 #include "restore/report.h"
-#include "stack/engine.h"
+#include "stack/engine/engine.h"
 #include "storage/catalog.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 struct restore_check { /* the user's own SQL, run on the sandbox */
 	const char *label, *database, *sql, *expect;

@@ -9,7 +9,7 @@
 #define LIFEBOAT_RESTORE_SANDBOX_H
 
 #include "restore/restore.h"
-#include "stack/postgres.h"
+#include "stack/postgres/postgres.h"
 #include "storage/archive/reader.h"
 
 struct sandbox {

@@ -5,7 +5,7 @@
 #ifndef LIFEBOAT_RESTORE_TABLE_PICK_H
 #define LIFEBOAT_RESTORE_TABLE_PICK_H
 
-#include "stack/pgdump.h"
+#include "stack/postgres/pgdump.h"
 
 struct table_pick {
 	struct strlist names;   /* of its tables, as the dump's SQL has them */

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "snapshot/snapshot.h"
 #include "storage/catalog.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/sidecar.h"
 
 static const struct component *const components[] = {&take_postgres, &take_redis, &take_pgbouncer,

@@ -13,12 +13,12 @@
 
 #include "base/json.h"
 #include "base/flow/age.h"
-#include "stack/engine.h"
-#include "stack/pgbouncer.h"
-#include "stack/postgres.h"
-#include "stack/redis.h"
+#include "stack/engine/engine.h"
+#include "stack/pgbouncer/pgbouncer.h"
+#include "stack/postgres/postgres.h"
+#include "stack/redis/redis.h"
 #include "storage/archive/writer.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "storage/suspicion.h"
 
 struct backup_volume {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "snapshot/snapshot.h"
-#include "storage/decrypting.h"
+#include "storage/store/decrypting.h"
 
 /* 'text' for the shell. */
 static int put_quoted(struct buf *b, const char *text, struct err *err)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/fault.h"
 #include "snapshot/snapshot.h"
-#include "stack/rdb.h"
+#include "stack/redis/rdb.h"
 
 static bool is_part(const struct backup_job *job)
 {

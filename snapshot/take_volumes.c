@@ -3,8 +3,8 @@
 #include <string.h>
 #include "base/fault.h"
 #include "snapshot/snapshot.h"
-#include "stack/engine_hold.h"
-#include "stack/tree_digest.h"
+#include "stack/engine/engine_hold.h"
+#include "stack/engine/tree_digest.h"
 
 static bool is_part(const struct backup_job *job)
 {

@@ -4,8 +4,8 @@
 #include <string.h>
 #include "base/digest.h"
 #include "storage/catalog.h"
-#include "storage/decrypting.h"
-#include "storage/catalog_name.h"
+#include "storage/store/decrypting.h"
+#include "storage/store/catalog_name.h"
 
 static void count_postgres(const json_t *postgres, struct sidecar *s)
 {

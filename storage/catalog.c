@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include "base/clock.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/failures.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/sidecar.h"
 #include "storage/verdict.h"
 

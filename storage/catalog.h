@@ -17,7 +17,8 @@
 #define LIFEBOAT_STORAGE_CATALOG_H
 
 #include "base/json.h"
-#include "storage/store.h"
+#include "storage/store/catalog_name.h"
+#include "storage/store/store.h"
 
 enum { CATALOG_EVIDENCE_MAX_BYTES = 4 << 20 };
 
@@ -80,18 +81,6 @@ int catalog_new_id(int64_t wall_ms, char out[32], struct err *err) MUST_USE;
  * time that the id says. */
 int catalog_next_id(struct store *s, const char *stack, int64_t *ret_ms, char out[32],
 		    struct err *err) MUST_USE;
-bool catalog_id_is_valid(const char *id);
-/* Names of objects. `drill_ms`: when the drill began. */
-int catalog_archive_name(const char *stack, const char *id, char out[201], struct err *err)
-    MUST_USE;
-int catalog_encrypted_name(const char *stack, const char *id, char out[201], struct err *err)
-    MUST_USE;
-int catalog_sidecar_name(const char *stack, const char *id, char out[201], struct err *err)
-    MUST_USE;
-int catalog_evidence_name(const char *stack, const char *id, int64_t drill_ms, char out[201],
-			  struct err *err) MUST_USE;
-int catalog_verdict_name(const char *stack, const char *id, int64_t verify_ms, char out[201],
-			 struct err *err) MUST_USE;
 
 /* Writes the result of a drill or a verify, under a name that nobody has: names tell seconds, and
  * of two within one the second is called after the next. */

@@ -5,9 +5,9 @@
 #include "base/digest.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/decisions.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/sidecar.h"
 
 enum { BLOCK_BYTES = 256 << 10 };

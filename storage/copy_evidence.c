@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/json.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/copy.h"
 
 static int by_name(const void *name, const void *object)

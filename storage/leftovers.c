@@ -8,9 +8,9 @@
 #include "storage/adopt.h"
 #include "storage/archive/reader.h"
 #include "storage/catalog.h"
-#include "storage/catalog_name.h"
-#include "storage/decrypting.h"
-#include "storage/lease.h"
+#include "storage/store/catalog_name.h"
+#include "storage/store/decrypting.h"
+#include "storage/store/lease.h"
 
 struct finding {
 	struct store *store;

@@ -16,7 +16,7 @@
 #ifndef LIFEBOAT_STORAGE_LEFTOVERS_H
 #define LIFEBOAT_STORAGE_LEFTOVERS_H
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 enum { LEFTOVER_AGE_MS = 24 * 3600 * 1000 };
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "storage/catalog.h"
 #include "storage/decisions.h"
-#include "storage/decrypting.h"
+#include "storage/store/decrypting.h"
 
 static const char format_name[] = "lifeboat-sidecar";
 enum { FORMAT_VERSION = 1, COMPONENTS_MAX = 64, SHA256_DIGITS = 64 };

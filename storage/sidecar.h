@@ -9,7 +9,7 @@
 #define LIFEBOAT_STORAGE_SIDECAR_H
 
 #include "base/json.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 enum { SIDECAR_MAX_BYTES = 1 << 20 };
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/sidecar.h"
 
 /* Sidecars that are read in search of unsuspicious ones. */

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include "base/buf.h"
 #include "base/json.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 enum { SUSPICION_HISTORY_MAX = 100 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/failures.h"
 
 enum { VERDICT_MAX_BYTES = 1 << 20, KINDS = 3 };

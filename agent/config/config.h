@@ -82,9 +82,9 @@ bool config_identity_is_path(const struct config_archive *a);
 
 struct config_store { /* [store LABEL] */
 	char *label;
-	char *url;              /* as in storage/store.h; one with a password in it is refused */
-	char *keep;             /* rules of storage/retention.h; NULL: keep everything */
-	char *site;             /* where it stands, in the user's own word */
+	char *url;  /* as in storage/store/store.h; one with a password in it is refused */
+	char *keep; /* rules of storage/retention.h; NULL: keep everything */
+	char *site; /* where it stands, in the user's own word */
 	uint64_t limit_bytes_s; /* 0: none */
 	/* What the url's scheme has no use for is refused, and stays NULL or 0. */
 	int64_t timeout_ms;

@@ -8,7 +8,7 @@
 #define LIFEBOAT_AGENT_CONFIG_CONFIG_STORE_H
 
 #include "agent/config/config.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 /* Has its url one of these schemes, separated by spaces? */
 bool config_store_uses(const struct config_store *s, const char *schemes);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "agent/init/init.h"
 #include "base/file.h"
-#include "stack/docker.h"
+#include "stack/docker/docker.h"
 
 #define COMPOSE "com.docker.compose."
 

@@ -7,7 +7,7 @@
 #define LIFEBOAT_AGENT_REPORT_UNCOVERED_H
 
 #include "agent/config/config.h"
-#include "stack/engine.h"
+#include "stack/engine/engine.h"
 
 /* Calls `found` for each, in no order; `what`: "volume 'hdms_media'", `why`: "service 'web' (image
  * web:2) writes to it at /media, and no section names it". */

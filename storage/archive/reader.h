@@ -22,7 +22,7 @@
 #include <archive_entry.h>
 #include "base/json.h"
 #include "base/flow/source.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 struct reader;
 int reader_open(struct store *s, const char *object, struct reader **ret, struct err *err) MUST_USE;

@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 #include "base/digest.h"
 #include "storage/archive/seek_table.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 /* Frames [first, first + count). */
 struct unpack_span {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "stack/docker.h"
+#include "stack/docker/docker.h"
 
 static struct docker *d;
 static struct err err;

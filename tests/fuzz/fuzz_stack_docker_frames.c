@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/docker_frames.h"
+#include "stack/docker/docker_frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/docker_archive.h"
+#include "stack/docker/docker_archive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/docker_tar.h"
+#include "stack/docker/docker_tar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
-#include "stack/pgbouncer_ini.h"
+#include "stack/pgbouncer/pgbouncer_ini.h"
 
 struct input {
 	const uint8_t *data;

@@ -1,7 +1,7 @@
 /* Any bytes, in two ways of cutting them: the reader must agree with itself and never crash. */
 #include <stdlib.h>
 #include <string.h>
-#include "stack/pgdump.h"
+#include "stack/postgres/pgdump.h"
 
 /* Blocks lie inside the dump; what they and their entry make is a dump again. */
 static void check_parts(const struct pgdump *d, const uint8_t *data, size_t len)

@@ -2,7 +2,7 @@
  * and each cut again stays one. */
 #include <stdlib.h>
 #include <string.h>
-#include "stack/postgres_impl.h"
+#include "stack/postgres/postgres_impl.h"
 
 struct seen {
 	const char *rest;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/flow/sink.h"
-#include "stack/rdb.h"
+#include "stack/redis/rdb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

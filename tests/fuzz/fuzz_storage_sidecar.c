@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "storage/catalog.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/sidecar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

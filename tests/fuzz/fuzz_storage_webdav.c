@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
-#include "storage/store_part.h"
-#include "storage/store_url.h"
-#include "storage/webdav.h"
+#include "storage/store/store_part.h"
+#include "storage/store/store_url.h"
+#include "storage/webdav/webdav.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -11,7 +11,7 @@ from threading import Thread
 
 from guide import Walk, blocks
 from sshd import Sshd
-from stack import LIFEBOAT, ROOT, TOP, Stack
+from stack import LIFEBOAT, PG_BIN, ROOT, TOP, Stack
 
 PAGES = ["README.md", "docs/operating.md", "docs/install.md", "docs/encryption.md", "docs/retention.md"]
 # The tests that run the blocks of a stage; what "ci" stands above, the run of this very test has done.
@@ -66,6 +66,7 @@ class Guide(unittest.TestCase):
         self.stack = self.enterContext(Stack(folder=place / "srv"))
         real = {
             "/etc/lifeboat": place / "etc",
+            "/usr/lib/postgresql/15/bin": PG_BIN,
             "/etc/redis/redis.conf": self.stack.folder / "redis.conf",
             "/srv/hdms": self.stack.folder,
             "/var/backups/hdms": place / "backups",

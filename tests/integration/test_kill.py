@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from case import StackCase
-from stack import TOP, wait_for
+from stack import TOP, heeds, wait_for
 
 
 def fault_points():
@@ -109,6 +109,7 @@ class Killed(StackCase):
             with self.subTest(command=command, delay="%.3f s of %.3f" % (delay, whole)):
                 before = self.production()
                 process = self.stack.start_lifeboat(*command)
+                wait_for("it to be there", lambda: heeds(process.pid, signal.SIGTERM), step=0.001)
                 time.sleep(delay)
                 process.send_signal(signal_number)
                 result = self.stack.finish(process, command, timeout=60)

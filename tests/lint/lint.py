@@ -8,9 +8,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Includes go down: a room may include itself and what lies on a lower floor.
-FLOORS = {"base": 0, "base/flow": 1, "stack": 2, "storage": 2, "snapshot": 3, "restore": 3,
-          "agent/output": 4, "agent/init": 4, "agent/config": 5, "agent/report": 6, "agent/daemon": 7, "agent": 8}
+# Includes go down: a room may include itself, the rooms that stand beside it here, and what lies below those.
+BELOW = {
+    "base": (),
+    "base/flow": ("base",),
+    "stack/postgres": ("base/flow",),
+    "stack/redis": ("base/flow",),
+    "stack/pgbouncer": ("stack/postgres",),
+    "stack/engine": ("stack/postgres",),
+    "stack/local": ("stack/engine",),
+    "stack/docker": ("stack/engine",),
+    "stack/compose": ("stack/docker",),
+    "storage/store": ("base/flow",),
+    "storage/s3": ("storage/store",),
+    "storage/sftp": ("storage/store",),
+    "storage/webdav": ("storage/store",),
+    "storage/archive": ("storage/store",),
+    "storage": ("storage/archive",),
+    "snapshot": ("stack/redis", "stack/pgbouncer", "stack/engine", "storage"),
+    "restore": ("stack/redis", "stack/pgbouncer", "stack/engine", "storage"),
+    "agent/output": ("base/flow",),
+    "agent/init": ("stack/docker",),
+    "agent/config": ("agent/output", "storage", "stack/engine"),
+    "agent/report": ("agent/config",),
+    "agent/daemon": ("agent/report",),
+    "agent": ("agent/daemon", "agent/init", "snapshot", "restore"),
+}
 HEADER_LINES = 200
 SOURCE_LINES = 800
 FUNCTION_LINES = 100
@@ -72,16 +95,16 @@ class Tree:
         return [n for n in self.names if n.endswith((".c", ".h"))]
 
     def product_files(self):
-        return [n for n in self.c_files() if floor_of(n) is not None]
+        return [n for n in self.c_files() if room_of(n) is not None]
 
 
-def floor_of(name):
-    """The innermost room that a file is in and its floor; None for tests and the like."""
-    room = None
-    for candidate in FLOORS:
-        if name.startswith(candidate + "/") and (room is None or len(candidate) > len(room)):
-            room = candidate
-    return None if room is None else (room, FLOORS[room])
+def room_of(name):
+    """The innermost room that a file is in; None for tests and the like."""
+    return max((room for room in BELOW if name.startswith(room + "/")), key=len, default=None)
+
+
+def lies_below(room, other):
+    return any(other == below or lies_below(below, other) for below in BELOW[room])
 
 
 def strip(text):
@@ -102,18 +125,18 @@ def line_of(text, position):
 
 def layers(tree):
     for name in tree.product_files():
-        room, floor = floor_of(name)
+        room = room_of(name)
         for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', tree.text(name), re.M):
             target = match.group(1)
             where = "%s:%d" % (name, line_of(tree.text(name), match.start()))
             if not (tree.root / target).is_file():
                 yield "%s: includes '%s', which is no path from the top of the project" % (where, target)
                 continue
-            there = floor_of(target)
+            there = room_of(target)
             if there is None:
                 yield "%s: includes '%s', which is in no room" % (where, target)
-            elif there[0] != room and there[1] >= floor:
-                way = "up" if there[1] > floor else "sideways"
+            elif there != room and not lies_below(room, there):
+                way = "up" if lies_below(there, room) else "sideways"
                 yield "%s: includes '%s': an arrow that goes %s" % (where, target, way)
 
 

@@ -62,14 +62,14 @@ class Lint(unittest.TestCase):
             self.assertEqual(self.findings(rule), [], rule.__name__)
 
     def test_layers__include_upwards__named(self):
-        self.write("stack/door.h", GOOD_H)
-        self.write("base/noun.c", '#include "stack/door.h"\n')
-        self.assert_found(lint.layers, "base/noun.c:1: includes 'stack/door.h': an arrow that goes up")
+        self.write("stack/redis/door.h", GOOD_H)
+        self.write("base/noun.c", '#include "stack/redis/door.h"\n')
+        self.assert_found(lint.layers, "base/noun.c:1: includes 'stack/redis/door.h': an arrow that goes up")
 
     def test_layers__include_sideways__named(self):
         self.write("storage/store.h", GOOD_H)
-        self.write("stack/door.c", '#include "base/noun.h"\n#include "storage/store.h"\n')
-        self.assert_found(lint.layers, "stack/door.c:2: includes 'storage/store.h': an arrow that goes sideways")
+        self.write("stack/redis/door.c", '#include "base/noun.h"\n#include "storage/store.h"\n')
+        self.assert_found(lint.layers, "stack/redis/door.c:2: includes 'storage/store.h': an arrow that goes sideways")
 
     def test_layers__base_includes_flow__named(self):
         self.write("base/flow/sink.h", GOOD_H)

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "stack/rdb.h"
-#include "stack/redis.h"
+#include "stack/redis/rdb.h"
+#include "stack/redis/redis.h"
 #include "tests/support/rdb_mutate.h"
 
 static int print(json_t *j, struct err *err)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/docker.h"
+#include "stack/docker/docker.h"
 #include "tests/support/fake_http.h"
 #include "tests/support/temp_dir.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "storage/store_impl.h"
+#include "storage/store/store_impl.h"
 
 enum { MAX_OBJECTS = 64 };
 #define MAX_BYTES ((size_t)1 << 30)

@@ -8,7 +8,7 @@
 #ifndef LIFEBOAT_TESTS_MEMORY_STORE_H
 #define LIFEBOAT_TESTS_MEMORY_STORE_H
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 struct memory_store;
 void memory_store_open(struct memory_store **ret, struct store **ret_store);

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "stack/postgres.h"
+#include "stack/postgres/postgres.h"
 #include "tests/support/live_postgres.h"
 #include "tests/support/odd_database.h"
 

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/rdb.h"
-#include "stack/redis.h"
+#include "stack/redis/rdb.h"
+#include "stack/redis/redis.h"
 #include "tests/support/live_redis.h"
 
 static inline struct redisdoor *open_url(const char *url)

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "storage/s3.h"
+#include "storage/s3/s3.h"
 #include "tests/support/fake_http.h"
 
 enum { S3_CASE_REPLIES = 24, S3_CASE_REPLY_BYTES = 4096 };

@@ -66,6 +66,12 @@ def wait_for(what, condition, seconds=30, step=0.02, or_say=None):
         time.sleep(step)
 
 
+def heeds(pid, signal_number):
+    """Has the process said by now what it does at that signal? Before that it just dies of it."""
+    status = dict(line.split(":\t") for line in Path("/proc/%d/status" % pid).read_text().splitlines())
+    return status["State"].startswith("Z") or bool(int(status["SigCgt"], 16) >> (signal_number - 1) & 1)
+
+
 def run(argv, check=True, **more):
     more.setdefault("stdin", subprocess.DEVNULL)
     if "input" in more:

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "storage/catalog.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/sidecar.h"
 
 enum { BIG_BYTES = 20 << 20, READERS = 4 };

@@ -1,5 +1,6 @@
 /*
- * The tests that every kind of store must pass: what storage/store.h promises, on a real place.
+ * The tests that every kind of store must pass: what storage/store/store.h promises, on a real
+ * place.
  *
  *  1. struct store_suite s = {.open = …, .ctx = …, .plant = …, .leave = …}
  *  2. return store_suite_run("storage/store_file", &s)       in main; 0: all passed
@@ -10,7 +11,7 @@
 #ifndef LIFEBOAT_TESTS_STORE_SUITE_H
 #define LIFEBOAT_TESTS_STORE_SUITE_H
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 struct store_suite {
 	/* Another connection to `folder` ([a-z0-9-]+), as an agent that starts makes it. */

@@ -14,9 +14,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/file.h"
-#include "stack/engine.h"
-#include "stack/postgres.h"
-#include "stack/redis.h"
+#include "stack/engine/engine.h"
+#include "stack/postgres/postgres.h"
+#include "stack/redis/redis.h"
 #include "tests/support/live_postgres.h"
 #include "tests/support/scratch.h"
 

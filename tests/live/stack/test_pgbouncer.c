@@ -11,9 +11,9 @@
 #include <cmocka.h>
 #include "base/child.h"
 #include "base/file.h"
-#include "stack/engine.h"
-#include "stack/pgbouncer.h"
-#include "stack/postgres.h"
+#include "stack/engine/engine.h"
+#include "stack/pgbouncer/pgbouncer.h"
+#include "stack/postgres/postgres.h"
 #include "tests/support/live_postgres.h"
 #include "tests/support/scratch.h"
 

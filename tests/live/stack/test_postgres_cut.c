@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "stack/postgres.h"
+#include "stack/postgres/postgres.h"
 #include "tests/support/live_postgres.h"
 
 static struct live_postgres server;

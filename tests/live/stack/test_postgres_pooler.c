@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "stack/postgres.h"
+#include "stack/postgres/postgres.h"
 #include "tests/support/live_postgres.h"
 
 static struct live_postgres server;

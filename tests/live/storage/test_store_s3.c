@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "storage/s3.h"
+#include "storage/s3/s3.h"
 #include "tests/support/ceph.h"
 #include "tests/support/store_suite.h"
 

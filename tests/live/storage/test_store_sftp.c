@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "tests/support/live_redis.h"
 #include "tests/support/live_sshd.h"
 

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "storage/store.h"
-#include "storage/store_part.h"
+#include "storage/store/store.h"
+#include "storage/store/store_part.h"
 #include "tests/support/live_webdav.h"
 
 enum { SHORT_MS = 2000, PIECE = 1 << 20 };

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "stack/engine.h"
-#include "stack/pgbouncer.h"
+#include "stack/engine/engine.h"
+#include "stack/pgbouncer/pgbouncer.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/scratch.h"
 

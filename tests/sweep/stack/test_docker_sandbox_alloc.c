@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/json.h"
-#include "stack/engine_docker_box.h"
+#include "stack/compose/engine_docker_box.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/fake_docker.h"
 

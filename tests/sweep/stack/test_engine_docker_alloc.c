@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/json.h"
-#include "stack/engine_docker.h"
-#include "stack/engine_hold.h"
+#include "stack/compose/engine_docker.h"
+#include "stack/engine/engine_hold.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/fake_docker.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "stack/pgdump.h"
+#include "stack/postgres/pgdump.h"
 #include "tests/support/fake_dump.h"
 
 /* 0 when the reader takes it for a whole dump; *ret_d has its contents. */

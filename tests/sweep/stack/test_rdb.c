@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/rdb.h"
+#include "stack/redis/rdb.h"
 #include "tests/support/rdb_build.h"
 #include "tests/support/rdb_mutate.h"
 

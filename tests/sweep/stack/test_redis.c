@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/redis.h"
+#include "stack/redis/redis.h"
 #include "tests/support/fake_redis.h"
 
 #define MARK   "0123456789012345678901234567890123456789"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "stack/tree.h"
+#include "stack/engine/tree.h"
 #include "tests/support/scratch.h"
 #include "tests/support/temp_dir.h"
 

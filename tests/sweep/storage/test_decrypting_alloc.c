@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "storage/decrypting.h"
-#include "storage/digesting.h"
+#include "storage/store/decrypting.h"
+#include "storage/store/digesting.h"
 #include "tests/support/age_case.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/temp_dir.h"

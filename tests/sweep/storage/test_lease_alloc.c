@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "base/flow/throttle.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/leftovers.h"
-#include "storage/store_impl.h"
+#include "storage/store/store_impl.h"
 #include "storage/suspicion.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/temp_dir.h"

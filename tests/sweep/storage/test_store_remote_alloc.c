@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "tests/support/fail_alloc.h"
 #include "tests/support/live_sshd.h"
 #include "tests/support/live_webdav.h"

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/clock.h"
-#include "stack/engine_kind.h"
-#include "stack/engine_promote.h"
+#include "stack/engine/engine_kind.h"
+#include "stack/engine/engine_promote.h"
 
 /* ---- the engine ---- */
 

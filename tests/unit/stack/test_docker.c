@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "stack/docker_archive.h"
+#include "stack/docker/docker_archive.h"
 #include "tests/support/docker_case.h"
 
 /* ---- open ---- */

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "stack/docker_frames.h"
+#include "stack/docker/docker_frames.h"
 
 /* Feeds it in pieces of `step` bytes; what came of each stream stands in out[stream]. */
 static int feed(const char *bytes, size_t len, size_t step, char out[4][64], struct err *err)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "stack/engine_docker_box.h"
+#include "stack/compose/engine_docker_box.h"
 #include "tests/support/docker_case.h"
 
 struct sandbox_case {

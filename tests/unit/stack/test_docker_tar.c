@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <sys/sysmacros.h>
 #include <cmocka.h>
-#include "stack/docker_tar.h"
+#include "stack/docker/docker_tar.h"
 #include "tests/support/tar_build.h"
 
 #define PAX(t, records) tar_build_pax(t, records, sizeof(records) - 1)

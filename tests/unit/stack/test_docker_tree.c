@@ -3,8 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "stack/docker_impl.h"
-#include "stack/docker_tar.h"
+#include "stack/docker/docker_impl.h"
+#include "stack/docker/docker_tar.h"
 #include "tests/support/docker_case.h"
 #include "tests/support/tar_build.h"
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/json.h"
-#include "stack/engine.h"
-#include "stack/engine_hold.h"
+#include "stack/engine/engine.h"
+#include "stack/engine/engine_hold.h"
 #include "tests/support/fake_docker.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))

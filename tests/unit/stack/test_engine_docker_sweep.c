@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "stack/engine_docker.h"
-#include "stack/process.h"
+#include "stack/compose/engine_docker.h"
+#include "stack/engine/process.h"
 #include "tests/support/fake_docker.h"
 
 #define COUNT(a)    (sizeof(a) / sizeof *(a))

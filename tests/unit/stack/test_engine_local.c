@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include "base/file.h"
 #include "base/json.h"
-#include "stack/engine.h"
+#include "stack/engine/engine.h"
 #include "tests/support/scratch.h"
 
 static struct engine *opened(const char *dir, const char *purpose)

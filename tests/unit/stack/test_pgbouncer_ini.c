@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/buf.h"
-#include "stack/pgbouncer_ini.h"
+#include "stack/pgbouncer/pgbouncer_ini.h"
 
 /* Files in memory. */
 struct files {

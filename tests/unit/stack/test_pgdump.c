@@ -5,7 +5,7 @@
 #include <string.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "stack/pgdump.h"
+#include "stack/postgres/pgdump.h"
 #include "tests/support/fake_dump.h"
 
 /* Feeds it in pieces of `step` bytes and closes. */

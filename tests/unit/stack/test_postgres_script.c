@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/postgres_impl.h"
+#include "stack/postgres/postgres_impl.h"
 
 static int note(void *ctx, const char *statement, struct err *err)
 {

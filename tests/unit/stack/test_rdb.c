@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
-#include "stack/rdb.h"
+#include "stack/redis/rdb.h"
 #include "tests/support/rdb_build.h"
 
 enum { MAX_FILE = 1 << 22 };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/redis.h"
+#include "stack/redis/redis.h"
 #include "tests/support/fake_redis.h"
 
 #define HELLO                                                                                      \

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stack/redis_url.h"
+#include "stack/redis/redis_url.h"
 
 static void same(const char *got, const char *want)
 {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/digest.h"
-#include "stack/tree.h"
+#include "stack/engine/tree.h"
 #include "tests/support/scratch.h"
 
 static int setup(void **state)

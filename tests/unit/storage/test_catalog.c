@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "storage/catalog.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/sidecar.h"
 #include "tests/support/temp_dir.h"
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "storage/decrypting.h"
-#include "storage/digesting.h"
+#include "storage/store/decrypting.h"
+#include "storage/store/digesting.h"
 #include "tests/support/age_case.h"
 #include "tests/support/memory_store.h"
 

@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/process.h"
-#include "storage/lease.h"
-#include "storage/lease_object.h"
+#include "storage/store/lease.h"
+#include "storage/store/lease_object.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/temp_dir.h"
 

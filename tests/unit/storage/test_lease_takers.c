@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "tests/support/memory_store.h"
 
 enum { TAKERS = 6, TURNS = 10 };

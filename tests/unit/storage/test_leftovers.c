@@ -9,7 +9,7 @@
 
 #include "storage/adopt.h"
 #include "storage/catalog.h"
-#include "storage/lease.h"
+#include "storage/store/lease.h"
 #include "storage/leftovers.h"
 #include "tests/support/small_archive.h"
 

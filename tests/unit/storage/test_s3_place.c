@@ -8,8 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "storage/s3.h"
-#include "storage/s3_part.h"
+#include "storage/s3/s3.h"
+#include "storage/s3/s3_part.h"
 
 static const struct store_opts plain = {
     .name = "offsite", .url = "s3://bucket/pre", .access_key = "AK", .secret_key = "SK"};

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "storage/s3_part.h"
+#include "storage/s3/s3_part.h"
 #include "tests/support/s3_case.h"
 
 #define ERROR(code) "<Error><Code>" code "</Code></Error>"

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "storage/s3_sign.h"
+#include "storage/s3/s3_sign.h"
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define HOST  "Host: examplebucket.s3.amazonaws.com"

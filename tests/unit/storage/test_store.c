@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 
 /* A store that fails at everything, or lists in a wrong order, and counts how often it is freed. */
 struct neighbour {

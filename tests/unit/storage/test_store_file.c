@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "tests/support/temp_dir.h"
 
 #define DEAD "hdms-20261123T020000Z-3f9c.json"

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "storage/store.h"
+#include "storage/store/store.h"
 #include "tests/support/memory_store.h"
 
 struct remote {

@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "storage/catalog_name.h"
+#include "storage/store/catalog_name.h"
 #include "storage/sidecar.h"
 #include "storage/verdict.h"
 #include "tests/support/small_archive.h"

@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "storage/store_part.h"
-#include "storage/store_url.h"
-#include "storage/webdav.h"
+#include "storage/store/store_part.h"
+#include "storage/store/store_url.h"
+#include "storage/webdav/webdav.h"
 
 static int parse(const char *text, struct webdav_entries *ret, struct err *err)
 {
