@@ -68,9 +68,9 @@ static int add_entry(const struct xml_node *response, struct webdav_entries *e, 
 {
 	const struct xml_node *props = found_props(response);
 	const char *href = xml_text(response, "href");
+	const char *status = xml_text(response, "status");
 	struct webdav_entry entry = {0};
-	/* One that says nothing about itself: a 403 among others. */
-	if (href == NULL || props == NULL)
+	if (href == NULL || (status != NULL && strstr(status, " 404") != NULL))
 		return 0;
 	void *items = mem_grow(e->items, e->count, sizeof *e->items, "a list of objects", err);
 	if (items == NULL)
@@ -81,7 +81,10 @@ static int add_entry(const struct xml_node *response, struct webdav_entries *e, 
 	const char *bytes = xml_text(props, "getcontentlength");
 	const char *modified = xml_text(props, "getlastmodified");
 	const char *room = xml_text(props, "quota-available-bytes");
-	entry.is_folder = xml_child(xml_child(props, "resourcetype"), "collection") != NULL;
+	/* Of what the server refuses to look at the name is all that it tells (403, 500). */
+	entry.is_folder = props != NULL
+			      ? xml_child(xml_child(props, "resourcetype"), "collection") != NULL
+			      : href[0] != '\0' && href[strlen(href) - 1] == '/';
 	entry.has_bytes = bytes != NULL && read_number(bytes, &entry.bytes);
 	/* IMF-fixdate (RFC 9110, 5.6.7) */
 	time_t when = modified != NULL ? curl_getdate(modified, NULL) : -1;

@@ -10,6 +10,9 @@
 #include "storage/store/store_part.h"
 #include "storage/store/store_url.h"
 #include "storage/webdav/webdav.h"
+#include "tests/support/fake_http.h"
+
+#define SIDECAR "hdms-20261123T020000Z-3f9c.json"
 
 static int parse(const char *text, struct webdav_entries *ret, struct err *err)
 {
@@ -67,7 +70,7 @@ static void parse__odd_answers__are_understood_or_passed_over(void **state)
 	    "<multistatus xmlns='DAV:'>"
 	    "<response><href>https://host:1/a/one%zz%2</href><propstat><prop><getcontentlength>7"
 	    "</getcontentlength></prop><status>HTTP/1.1 200 OK</status></propstat></response>"
-	    "<response><href>/a/forbidden</href><status>HTTP/1.1 403 Forbidden</status></response>"
+	    "<response><href>/a/gone</href><status>HTTP/1.1 404 Not Found</status></response>"
 	    "<response><propstat><prop/><status>HTTP/1.1 200 OK</status></propstat></response>"
 	    "<response><href>/a/two?x=1</href><propstat><prop><getcontentlength>-1"
 	    "</getcontentlength><getlastmodified>yesterday</getlastmodified></prop>"
@@ -87,6 +90,45 @@ static void parse__odd_answers__are_understood_or_passed_over(void **state)
 	assert_string_equal(e.items[2].name, "");
 	assert_false(e.items[2].has_bytes);
 	webdav_entries_done(&e);
+}
+
+/* What a server can't look at is there all the same: a sidecar that is overlooked would make an
+ * orphan of its archive. */
+static void list__object_that_the_server_says_nothing_of__fails(void **state)
+{
+	(void)state;
+	static const char *const refusals[] = {
+	    "<status>HTTP/1.1 403 Forbidden</status>",
+	    "<propstat><prop><getcontentlength/></prop><status>HTTP/1.1 500 Failed</status>"
+	    "</propstat>"};
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		struct fake_http fake;
+		struct err err = ERR_INIT;
+		struct store *s;
+		struct store_objects found = {0};
+		char body[512], answer[1024], url[64];
+		snprintf(body, sizeof body,
+			 "<multistatus xmlns='DAV:'><response><href>/a/" SIDECAR "</href>%s"
+			 "</response><response><href>/a/hdms-folder/</href>%s</response>"
+			 "<response><href>/a/.trash</href>%s</response></multistatus>",
+			 refusals[i], refusals[i], refusals[i]);
+		snprintf(answer, sizeof answer,
+			 "HTTP/1.1 207 Multi-Status\r\nContent-Length: %zu\r\n\r\n%s", strlen(body),
+			 body);
+		const struct fake_reply replies[] = {{.bytes = answer}, {.bytes = answer}};
+		fake_http_start(&fake, replies, 2, NULL);
+		snprintf(url, sizeof url, "dav%s/a", strchr(fake.url, ':'));
+		const struct store_opts o = {.name = "cloud", .url = url, .proxy = ""};
+		assert_int_equal(store_open(&o, &s, &err), 0);
+		assert_int_equal(store_list(s, "other-", &found, &err), 0);
+		assert_int_equal(found.count, 0);
+		store_objects_done(&found);
+		assert_int_equal(store_list(s, "hdms-", &found, &err), -1);
+		assert_int_equal(err.code, ERR_CORRUPT);
+		assert_non_null(strstr(err.msg, "'" SIDECAR "': the server does not say how long"));
+		store_free(s);
+		fake_http_stop(&fake);
+	}
 }
 
 static void parse__a_decoded_nul__stays_encoded(void **state)
@@ -123,8 +165,6 @@ static void parse__what_is_none__is_corrupt(void **state)
 }
 
 /* ---- names of unfinished objects ---- */
-
-#define SIDECAR "hdms-20261123T020000Z-3f9c.json"
 
 static void part__made__is_one_of_its_object(void **state)
 {
@@ -229,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(parse__an_answer_of_apache__has_all),
 	    cmocka_unit_test(parse__odd_answers__are_understood_or_passed_over),
+	    cmocka_unit_test(list__object_that_the_server_says_nothing_of__fails),
 	    cmocka_unit_test(parse__a_decoded_nul__stays_encoded),
 	    cmocka_unit_test(parse__what_is_none__is_corrupt),
 	    cmocka_unit_test(part__made__is_one_of_its_object),
