@@ -166,8 +166,12 @@ void agenda_reschedule(struct agenda *a, enum job_kind kind, int64_t now_ms)
 	e->handled_ms = now_ms - a->opts.delay_ms;
 	e->due_ms = 0;
 	e->overdue_since_ms = 0;
-	if (!a->rules[kind].scheduled)
-		e->retry_ms = 0;
+	if (a->rules[kind].scheduled)
+		return;
+	/* Nothing would ever end what it has left. */
+	e->retry_ms = 0;
+	e->failures = 0;
+	e->failing_since_ms = 0;
 }
 
 bool agenda_request(struct agenda *a, enum job_kind kind, int64_t now_ms)
@@ -224,6 +228,18 @@ static void plan_retry(struct agenda *a, enum job_kind kind, int64_t now_ms, uin
 		e->retry_ms = at;
 }
 
+/* A backup has reached all stores, so one that was away for a copy is there again. Where copying
+ * has no schedule, nothing else would bring it what it lacks, or end its failure. */
+static void owe_copy(struct agenda *a, int64_t now_ms)
+{
+	struct agenda_entry *copy = &a->entries[JOB_COPY];
+	if (a->rules[JOB_COPY].scheduled || copy->failures == 0 || copy->due_ms != 0)
+		return;
+	copy->retry_ms = now_ms;
+	copy->attempts = 0;
+	copy->run_due_ms = 0;
+}
+
 void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job_outcome outcome,
 		  int exit_status, uint64_t random, struct agenda_end *ret)
 {
@@ -238,6 +254,8 @@ void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job
 		e->success_ms = e->run_began_ms;
 		e->failures = 0;
 		e->failing_since_ms = e->overdue_since_ms = 0;
+		if (kind == JOB_BACKUP)
+			owe_copy(a, now_ms);
 		return;
 	}
 	if (outcome == JOB_CANCELLED) {

@@ -74,7 +74,8 @@ struct agenda_look {
 /* After a start: what waited too long while nobody was there is given up, and reported by the next
  * look; a schedule that is new begins now. */
 void agenda_resume(struct agenda *a, int64_t now_ms, struct agenda_look *ret);
-/* The schedule of `kind` is another one: its past times are no debt. */
+/* The schedule of `kind` is another one: its past times are no debt. Without one its failures are
+ * over. */
 void agenda_reschedule(struct agenda *a, enum job_kind kind, int64_t now_ms);
 void agenda_look(struct agenda *a, int64_t now_ms, struct agenda_look *ret);
 
@@ -95,7 +96,8 @@ void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job
 		  int exit_status, uint64_t random, struct agenda_end *ret);
 
 /* After a backup that failed and is nevertheless safe in its first store: only the other stores
- * lack it, so what is tried again is the copying. */
+ * lack it, so what is tried again is the copying. Given up it is tried once more when a backup has
+ * succeeded, unless it has a schedule of its own. */
 void agenda_copy_instead(struct agenda *a);
 
 /* The next time of its schedule, with the delay of this host; AGENDA_NEVER without one. */

@@ -49,7 +49,7 @@ enum daemon_event_kind {
 	 * facts: job, failures (how many runs failed in a row), failing_since, was_overdue */
 	DAEMON_RECOVERED,
 	/* The time of a run passed while the daemon was not there, too long ago to catch up.
-	 * facts: job, due (the last of them) */
+	 * facts: job, due (the first of them) */
 	DAEMON_MISSED,
 	DAEMON_RELOADED, /* facts: daemon_status */
 	/* SIGHUP found a broken configuration; the old one stays. facts: error, loaded (the old

@@ -2,11 +2,16 @@
  * A notice: what is told, as one JSON object that a webhook gets as it is, and the bodies that
  * others want in its place.
  *
- *   event      "failure", "recovery", "success", "overdue", "suspicious", "unproven", "start",
- * "test" stack, job (null: it is about agent.conf) outcome    of the run, or null backup     its
- * id, or null title      one line: "hdms: backup failed" message    what is known, in sentences and
- * lines time       when it was made since      when the state began, or null reminder   true: it
- * was told before
+ *   event      one of enum alarm_event, or "test"
+ *   stack
+ *   job        or null: it is about agent.conf
+ *   outcome    of the run, or null
+ *   backup     its id, or null
+ *   title      one line: "hdms: backup failed"
+ *   message    what is known, in sentences and lines
+ *   time       when it was made
+ *   since      when the state began, or null
+ *   reminder   true: it was told before
  */
 #ifndef LIFEBOAT_AGENT_NOTICE_H
 #define LIFEBOAT_AGENT_NOTICE_H

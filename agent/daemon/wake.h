@@ -3,7 +3,7 @@
  *
  *  1. wake_open                blocks the signals and has them as a descriptor instead
  *  2. wake_at(w, wall_ms)      before each sleep
- *  3. poll(w->signals, w->timer); wake_signals when one of them is readable
+ *  3. poll(w->signals, w->timer); wake_take when one of them is readable
  */
 #ifndef LIFEBOAT_AGENT_DAEMON_WAKE_H
 #define LIFEBOAT_AGENT_DAEMON_WAKE_H

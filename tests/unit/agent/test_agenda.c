@@ -386,6 +386,40 @@ static void copy_instead__backup_is_safe__only_the_copy_is_tried_again(void **st
 	done(&d);
 }
 
+static void copy_instead__given_up__is_owed_again_once_a_backup_reaches_all_stores(void **state)
+{
+	(void)state;
+	struct desk d;
+	begin(&d, "UTC", "2026-01-01 00:00");
+	d.a.opts.retries = 1;
+	schedule(&d, JOB_BACKUP, "0 2 * * *");
+	start(&d);
+	look(&d, "2026-01-01 02:00");
+	run(&d, JOB_BACKUP, MINUTE, JOB_FAILED);
+	agenda_copy_instead(&d.a);
+	assert_int_equal(look_at(&d, d.now + HOUR), JOB_COPY);
+	run(&d, JOB_COPY, MINUTE, JOB_FAILED);
+	assert_int_equal(look(&d, "2026-01-01 08:00"), JOB_KINDS);
+	assert_int_equal(d.a.entries[JOB_COPY].failures, 1);
+	/* Nobody has scheduled a copy: this one alone ends that failure. */
+	assert_int_equal(look(&d, "2026-01-02 02:00"), JOB_BACKUP);
+	run(&d, JOB_BACKUP, MINUTE, JOB_SUCCEEDED);
+	assert_int_equal(look_at(&d, d.now), JOB_COPY);
+	run(&d, JOB_COPY, MINUTE, JOB_SUCCEEDED);
+	assert_int_equal(d.a.entries[JOB_COPY].run_attempt, 1);
+	assert_int_equal(d.a.entries[JOB_COPY].failures, 0);
+	assert_true(d.end.recovered);
+	assert_int_equal(look_at(&d, d.now), JOB_KINDS);
+	/* With a schedule of its own it waits for its time. */
+	schedule(&d, JOB_COPY, "0 4 * * *");
+	d.a.entries[JOB_COPY].handled_ms = d.now;
+	d.a.entries[JOB_COPY].failures = 1;
+	assert_int_equal(look(&d, "2026-01-03 02:00"), JOB_BACKUP);
+	run(&d, JOB_BACKUP, MINUTE, JOB_SUCCEEDED);
+	assert_int_equal(look_at(&d, d.now), JOB_KINDS);
+	done(&d);
+}
+
 static void ended__next_time_comes_first__is_not_retried_before(void **state)
 {
 	(void)state;
@@ -521,6 +555,8 @@ int main(void)
 	    cmocka_unit_test(ended__backup_failed__is_tried_again_with_growing_waits),
 	    cmocka_unit_test(ended__what_another_try_can_not_help__is_not_tried),
 	    cmocka_unit_test(copy_instead__backup_is_safe__only_the_copy_is_tried_again),
+	    cmocka_unit_test(
+		copy_instead__given_up__is_owed_again_once_a_backup_reaches_all_stores),
 	    cmocka_unit_test(ended__next_time_comes_first__is_not_retried_before),
 	    cmocka_unit_test(look__never_run__is_overdue_once_and_recovers),
 	    cmocka_unit_test(look__overdue_off__never_says_so),

@@ -92,6 +92,29 @@ static void reschedule__what_was_owed__is_forgotten(void **state)
 	done(&d);
 }
 
+static void reschedule__schedule_is_gone__nothing_fails_any_more(void **state)
+{
+	(void)state;
+	struct desk d;
+	begin(&d, "UTC", "2026-01-01 12:00");
+	struct agenda_entry *e = &d.a.entries[JOB_VERIFY];
+	*e = (struct agenda_entry){.failures = 2,
+				   .failing_since_ms = at("2026-01-01 02:00"),
+				   .retry_ms = at("2026-01-01 13:00")};
+	struct agenda_entry failing = *e;
+	schedule(&d, JOB_VERIFY, "0 3 * * *");
+	agenda_reschedule(&d.a, JOB_VERIFY, d.now);
+	assert_int_equal(e->failures, 2);
+	assert_int_equal(e->retry_ms, failing.retry_ms);
+	/* It will not run again: nobody could ever tell that it works. */
+	d.a.rules[JOB_VERIFY].scheduled = false;
+	agenda_reschedule(&d.a, JOB_VERIFY, d.now);
+	assert_int_equal(e->failures, 0);
+	assert_int_equal(e->failing_since_ms, 0);
+	assert_int_equal(e->retry_ms, 0);
+	done(&d);
+}
+
 static void look__clock_goes_back_by_the_limit__serves_nothing_twice(void **state)
 {
 	(void)state;
@@ -257,6 +280,7 @@ int main(void)
 	    cmocka_unit_test(resume__at_the_limit__is_still_owed_as_a_catch_up),
 	    cmocka_unit_test(look__with_a_delay__everything_is_that_much_later),
 	    cmocka_unit_test(reschedule__what_was_owed__is_forgotten),
+	    cmocka_unit_test(reschedule__schedule_is_gone__nothing_fails_any_more),
 	    cmocka_unit_test(look__clock_goes_back_by_the_limit__serves_nothing_twice),
 	    cmocka_unit_test(look__clock_goes_back__nothing_is_remembered_of_the_future),
 	    cmocka_unit_test(ended__waits__double_up_to_an_hour),
