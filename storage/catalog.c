@@ -233,7 +233,7 @@ static int load_evidence(struct store *s, const char *stack, const char *name, s
 }
 
 /* A failure stands until a drill that passed has answered it; else the newest says. */
-static void settle_proof(struct backup *b)
+void catalog_settle_proof(struct backup *b)
 {
 	size_t i;
 	json_t *e;
@@ -316,7 +316,7 @@ static int load_objects(struct store *s, const char *stack, const struct store_o
 			return -1;
 	}
 	for (b = 0; b < c->count; b++) {
-		settle_proof(&c->items[b]);
+		catalog_settle_proof(&c->items[b]);
 		verdict_settle(&c->items[b]);
 	}
 	return 0;

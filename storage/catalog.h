@@ -57,6 +57,9 @@ enum proof backup_standing(const struct backup *b);
 /* What `restore proven` takes: a whole backup whose proof stands, and that is not suspicious. */
 bool backup_is_proven(const struct backup *b);
 
+/* Sets `proof` and `proved_ms`, which are zero at first, from `evidence`. */
+void catalog_settle_proof(struct backup *b);
+
 struct catalog {
 	struct backup *items; /* newest first */
 	size_t count;

@@ -25,14 +25,34 @@ static struct retention_item item_of(const struct backup *b)
 				       .partial = b->partial};
 }
 
-/* What `to` holds, with the proofs that are on their way to it. */
-static struct retention_item held_item(const struct backup *held, const struct backup *source)
+static int add_evidence(json_t *all, const json_t *of, bool from_elsewhere, struct err *err)
 {
-	struct retention_item item = item_of(held);
-	if (source != NULL && !held->damaged && !is_broken(held) &&
-	    source->proved_ms > held->proved_ms)
-		item.proof = backup_standing(source);
-	return item;
+	size_t i;
+	json_t *e;
+	json_array_foreach(of, i, e)
+	{
+		bool stays = json_is_true(json_object_get(e, "this_copy_only"));
+		if (!(from_elsewhere && stays) && json_push(all, json_incref(e), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What `to` holds, with the evidence that is on its way to it. */
+static int held_item(const struct backup *held, const struct backup *source,
+		     struct retention_item *ret, struct err *err)
+{
+	CLEANUP(json_freep) json_t *all = json_array();
+	struct backup both = {.evidence = all, .damaged = held->damaged};
+	if (all == NULL)
+		return err_nomem(err, "JSON");
+	if (add_evidence(all, held->evidence, false, err) < 0 ||
+	    add_evidence(all, source->evidence, true, err) < 0)
+		return -1;
+	catalog_settle_proof(&both);
+	*ret = item_of(held);
+	ret->proof = backup_standing(&both);
+	return 0;
 }
 
 int copy_plan(const struct catalog *from, const struct catalog *to,
@@ -50,7 +70,10 @@ int copy_plan(const struct catalog *from, const struct catalog *to,
 		const struct backup *b = &from->items[i], *held = find(to, b->id);
 		if (is_broken(b))
 			continue;
-		items[count++] = held != NULL && !is_broken(held) ? held_item(held, b) : item_of(b);
+		items[count] = item_of(b);
+		if (held != NULL && !is_broken(held) && held_item(held, b, &items[count], err) < 0)
+			return -1;
+		count++;
 	}
 	for (size_t i = 0; i < to->count; i++) {
 		const struct backup *source = find(from, to->items[i].id);

@@ -529,17 +529,54 @@ static void copy_plan__rules__bring_nothing_that_prune_would_delete(void **state
 	planned(from, 3, to, 2, "last 3", "cb.");
 }
 
+/* A drill of the 23rd as the catalog reads it. */
+static void drilled(struct backup *b, const char *hour, const char *outcome, bool this_copy_only)
+{
+	char object[32], finished[32];
+	snprintf(object, sizeof object, "drill-%s", hour);
+	snprintf(finished, sizeof finished, "2026-11-23T%s:00:00Z", hour);
+	if (b->evidence == NULL)
+		b->evidence = json_array();
+	json_t *e = json_pack("{s:s, s:s, s:s, s:[], s:b}", "object", object, "finished", finished,
+			      "outcome", outcome, "answers", "this_copy_only", this_copy_only);
+	assert_int_equal(json_array_append_new(b->evidence, e), 0);
+	b->proof = PROOF_NONE;
+	catalog_settle_proof(b);
+}
+
 static void copy_plan__proven_and_pinned__come_too(void **state)
 {
 	(void)state;
 	struct backup from[] = {item("d", "22"), item("c", "21"), item("b", "20"), item("a", "19")};
-	from[2].proof = PROOF_PASSED;
-	from[2].proved_ms = 1;
+	drilled(&from[2], "01", "passed", false);
 	from[3].pinned = true;
 	planned(from, 4, NULL, 0, "last 1", "d.ba");
 	/* The target holds b, not knowing yet that it is proven: nothing takes its place. */
 	struct backup to[] = {item("b", "20")};
 	planned(from, 4, to, 1, "last 1", "d..a");
+	json_decref(from[2].evidence);
+}
+
+static void copy_plan__wrong_bytes_in_one_store__say_nothing_of_the_other(void **state)
+{
+	(void)state;
+	struct backup from[] = {item("b", "22"), item("a", "21")};
+	struct backup to[] = {item("b", "22")};
+	drilled(&from[1], "01", "passed", false);
+	drilled(&from[0], "03", "failed", true);
+	drilled(&to[0], "02", "passed", false);
+	planned(from, 2, to, 1, "last 1", "..");
+	from[0].damaged = true;
+	planned(from, 2, to, 1, "last 1", "..");
+	json_decref(from[0].evidence);
+	/* The other way round: what `to` holds is worth less than what is proven elsewhere. */
+	from[0] = item("b", "22");
+	drilled(&from[0], "04", "passed", false);
+	drilled(&to[0], "03", "failed", true);
+	planned(from, 2, to, 1, "last 1", ".a");
+	json_decref(from[0].evidence);
+	json_decref(from[1].evidence);
+	json_decref(to[0].evidence);
 }
 
 static void copy_plan__broken__never_leaves_and_is_put_right(void **state)
@@ -577,6 +614,7 @@ int main(void)
 	    cmocka_unit_test(copy_plan__no_rules__all_that_are_missing),
 	    cmocka_unit_test(copy_plan__rules__bring_nothing_that_prune_would_delete),
 	    cmocka_unit_test(copy_plan__proven_and_pinned__come_too),
+	    cmocka_unit_test(copy_plan__wrong_bytes_in_one_store__say_nothing_of_the_other),
 	    cmocka_unit_test(copy_plan__broken__never_leaves_and_is_put_right),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
