@@ -150,13 +150,15 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 }
 
 /* Lines of production's redis.conf that a sandbox must not follow: they lead to production's own
- * files and neighbours, or keep a server without neighbours from working. What the engine decides
- * (addresses, sockets, folders, replication) it drops by itself. */
+ * files and neighbours, keep a server without neighbours from working, or take the commands away
+ * that the proof asks with. What the engine decides (addresses, sockets, folders, replication) it
+ * drops by itself. */
 static bool leads_astray(const char *line, size_t name_len)
 {
 	static const char *const names[] = {"include",
 					    "aclfile",
 					    "save",
+					    "rename-command",
 					    "min-replicas-to-write",
 					    "min-slaves-to-write",
 					    "shutdown-on-sigterm",
