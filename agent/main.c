@@ -17,14 +17,8 @@ static int report(struct output *out, const struct err *failure)
 		failure = &err;
 	if (failure == NULL)
 		return 0;
-	/* A message may have text from a server in it. */
-	CLEANUP(freep) char *message = NULL;
-	CLEANUP(freep) char *hint = NULL;
-	bool plain = output_plain(failure->msg, &message, &err) == 0 &&
-		     output_plain(failure->hint, &hint, &err) == 0;
-	log_line(LOG_ERROR, "%s", plain ? message : "out of memory");
-	if (plain)
-		log_hint(LOG_ERROR, hint);
+	log_line(LOG_ERROR, "%s", failure->msg);
+	log_hint(LOG_ERROR, failure->hint);
 	return err_exit_status(failure->code);
 }
 

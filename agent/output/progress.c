@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "agent/output/format.h"
+#include "agent/output/output.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -76,6 +77,14 @@ static void show_bar(struct progress *p, int64_t now)
 {
 	char text[LINE_BYTES], line[LINE_BYTES], bar[BAR_CELLS + 8] = "";
 	uint64_t bytes = atomic_load(&p->bytes);
+	CLEANUP(freep) char *label = NULL;
+	struct err ignored = ERR_INIT;
+	/* It may be a name that a server has, and the terminal gets it as it is. */
+	if (output_plain(p->label, &label, &ignored) < 0)
+		return;
+	for (char *c = label; *c != '\0'; c++)
+		if (*c == '\n' || *c == '\t')
+			*c = ' ';
 	describe(p, now, text, sizeof text);
 	if (p->total > 0) {
 		double part = bytes < p->total ? (double)bytes / (double)p->total : 1;
@@ -83,7 +92,7 @@ static void show_bar(struct progress *p, int64_t now)
 		snprintf(bar, sizeof bar, " [%.*s%*s]", full, "####################",
 			 BAR_CELLS - full, "");
 	}
-	int len = snprintf(line, sizeof line, "%s%s %s", p->label, bar, text);
+	int len = snprintf(line, sizeof line, "%s%s %s", label, bar, text);
 	/* A line that wraps could not be taken back. */
 	size_t room = columns(p) - 1;
 	if (len > 0 && (size_t)len > room && room < sizeof line) {

@@ -94,6 +94,19 @@ static void progress__unknown_or_passed_total__promises_nothing(void **state)
 	close(fd);
 }
 
+static void progress__label_with_control_characters__plays_no_tricks(void **state)
+{
+	(void)state;
+	int fd = scratch();
+	struct progress *p = started(fd, 1, false, 0);
+	progress_label(p, "a\x1b]0;b\x07\n\tc\xC2\x9B");
+	clock_ms += 2000;
+	progress_add(p, 3 << 20);
+	assert_string_equal(written(fd), "\ra\\x1b]0;b\\x07  c\\u009b 3.0 MiB, 1.5 MiB/s\033[K");
+	progress_free(p);
+	close(fd);
+}
+
 static void progress__no_terminal__is_a_line_every_ten_seconds(void **state)
 {
 	(void)state;
@@ -173,6 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(progress__terminal__shows_a_bar_and_takes_it_away),
 	    cmocka_unit_test(progress__unknown_or_passed_total__promises_nothing),
+	    cmocka_unit_test(progress__label_with_control_characters__plays_no_tricks),
 	    cmocka_unit_test(progress__no_terminal__is_a_line_every_ten_seconds),
 	    cmocka_unit_test(progress__quiet__writes_nothing),
 	    cmocka_unit_test(progress__a_message__takes_the_bar_away_first),
