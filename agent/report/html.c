@@ -140,10 +140,14 @@ void html_age(struct html *h, int64_t wall_ms)
 	char text[FORMAT_BYTES];
 	if (wall_ms <= 0)
 		return;
-	if (wall_ms > h->now_ms)
-		html_rawf(h, "in %s", format_duration((wall_ms - h->now_ms) / 60000 * 60000, text));
-	else
+	if (wall_ms <= h->now_ms) {
 		html_raw(h, format_age(h->now_ms - wall_ms, text));
+		return;
+	}
+	char *ago = strstr(format_age(wall_ms - h->now_ms, text), " ago");
+	if (ago != NULL)
+		*ago = '\0';
+	html_rawf(h, "in %s", ago != NULL ? text : "a moment");
 }
 
 void html_size(struct html *h, uint64_t bytes)

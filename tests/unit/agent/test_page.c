@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent/report/html.h"
@@ -157,6 +158,29 @@ static void page_html__too_large__fails(void **state)
 	assert_int_equal(err.code, ERR_LIMIT);
 	buf_done(&out);
 	json_decref(doc);
+}
+
+static void page_html__next_runs__say_how_soon(void **state)
+{
+	static const char *const times[][2] = {{"2026-11-23T12:00:40Z", "in a moment"},
+					       {"2026-11-23T12:23:50Z", "in 23 min"},
+					       {"2026-11-24T02:00:00Z", "in 14 h"},
+					       {"2026-11-29T04:00:00Z", "in 5 d"}};
+	(void)state;
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+		struct buf out;
+		struct err err = ERR_INIT;
+		char said[64];
+		json_t *doc =
+		    json_pack("{s:s, s:{s:{s:{s:s}}}}", "generated", "2026-11-23T12:00:00Z",
+			      "agent", "jobs", "backup", "next", times[i][0]);
+		buf_init(&out, 1 << 20);
+		assert_int_equal(page_html(doc, &out, &err), 0);
+		snprintf(said, sizeof said, "<span class=\"soft\">%s</span>", times[i][1]);
+		assert_non_null(strstr(buf_text(&out), said));
+		buf_done(&out);
+		json_decref(doc);
+	}
 }
 
 /* ---- metrics ---- */
@@ -349,6 +373,7 @@ int main(void)
 	    cmocka_unit_test(page_html__hostile_names__are_text),
 	    cmocka_unit_test(page_html__of_anything__is_a_page),
 	    cmocka_unit_test(page_html__too_large__fails),
+	    cmocka_unit_test(page_html__next_runs__say_how_soon),
 	    cmocka_unit_test(metrics__labels__are_escaped),
 	    cmocka_unit_test(overview__of_one_backup__says_how_safe_it_is),
 	    cmocka_unit_test(overview__of_a_suspicious_proof__is_not_proven),
