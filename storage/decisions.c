@@ -265,6 +265,11 @@ int decisions_check(const json_t *sidecar, struct err *err)
 		    json_get_str(d, "id", &id, err) < 0 || json_get_str(d, "at", &at, err) < 0 ||
 		    clock_parse_rfc3339(at, &ignored, err) < 0)
 			return err_wrap(err, "field '%s'", field);
+		/* What another store says goes into our sidecars, which must stay readable. */
+		if (strlen(what) >= DECISIONS_TOKEN_BYTES || strlen(id) >= DECISIONS_TOKEN_BYTES)
+			return err_set(err, ERR_CORRUPT,
+				       "field '%s' holds a text longer than %d bytes", field,
+				       DECISIONS_TOKEN_BYTES - 1);
 	}
 	return 0;
 }

@@ -299,6 +299,12 @@ static void decisions_check__malformed__says_what(void **state)
 	    {"{\"decisions\":[{\"what\":\"pin\",\"id\":\"1\",\"at\":\"x\"}]}",
 	     "field 'decisions': 'x'"},
 	    {"{\"decisions\":[7]}", "field 'decisions': field 'what' is missing"},
+	    {"{\"decisions\":[{\"what\":\"pin\",\"id\":\"0123456789abcdef0\",\"at\":"
+	     "\"2026-11-23T02:00:00Z\"}]}",
+	     "field 'decisions' holds a text longer than 16 bytes"},
+	    {"{\"decisions\":[{\"what\":\"pinpinpinpinpinpi\",\"id\":\"1\",\"at\":"
+	     "\"2026-11-23T02:00:00Z\"}]}",
+	     "field 'decisions' holds a text longer than 16 bytes"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		json_t *j = json_loads(cases[i].text, 0, NULL);
