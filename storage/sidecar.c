@@ -69,6 +69,22 @@ static int put_encrypted(json_t *j, const struct sidecar *s, struct err *err)
 	    err);
 }
 
+/* What is written must be readable, also when decisions have come to it: a mistake shows here, not
+ * on the day of the restore. */
+static int check_readable(const json_t *j, struct err *err)
+{
+	enum { MOST = SIDECAR_MAX_BYTES / 2 };
+	CLEANUP(freep) char *text = NULL;
+	struct sidecar ignored;
+	if (sidecar_parse(j, &ignored, err) < 0 || json_text(j, true, &text, err) < 0)
+		return -1;
+	if (strlen(text) > MOST)
+		return err_set(err, ERR_LIMIT,
+			       "it would be longer than the %d bytes that leave room for decisions",
+			       MOST);
+	return 0;
+}
+
 int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err)
 {
 	CLEANUP(json_freep) json_t *j = json_object();
@@ -102,9 +118,7 @@ int sidecar_json(const struct sidecar *s, json_t **ret, struct err *err)
 	     json_put(j, "suspicion", json_deep_copy(s->suspicion), err) < 0) ||
 	    (s->trusted != NULL && json_put(j, "trusted", json_string(s->trusted), err) < 0))
 		return -1;
-	/* What is written must be readable: a mistake shows here, not on the day of the restore. */
-	struct sidecar check;
-	if (sidecar_parse(j, &check, err) < 0)
+	if (check_readable(j, err) < 0)
 		return err_wrap(err, "sidecar of '%s'", s->id);
 	*ret = j;
 	j = NULL;

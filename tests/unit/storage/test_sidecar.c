@@ -192,6 +192,18 @@ static void json__what_nobody_could_read__is_refused(void **state)
 	assert_int_equal(err.code, ERR_LIMIT);
 	assert_string_equal(err.msg, "field 'rows': 18446744073709551615 is too large");
 	assert_null(j);
+	/* The manifest of an archive that is adopted may hold any label. */
+	char *label = calloc(1, SIDECAR_MAX_BYTES);
+	memset(label, 'x', SIDECAR_MAX_BYTES - 100);
+	s = sample();
+	s.label = label;
+	err_clear(&err);
+	assert_int_equal(sidecar_json(&s, &j, &err), -1);
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_string_equal(err.msg, "sidecar of '20261123T020000Z-3f9c': it would be longer than "
+				     "the 524288 bytes that leave room for decisions");
+	assert_null(j);
+	free(label);
 }
 
 static void parse__too_many_components__is_corrupt(void **state)
