@@ -103,6 +103,13 @@ class PartitionsAndTablespace(Sandboxed):
         self.changed("more", "postgres", "CREATE FUNCTION intruder() RETURNS int LANGUAGE sql AS 'SELECT 1'",
                      "FUNCTION 'intruder()'", "absent expected, there found")
 
+    def test_restore__signal_at_the_proof__cancelled_and_not_failed(self):
+        with self.nothing_changes():
+            with self.held("before-proof", "restore", "--as", "signal") as held:
+                held.process.send_signal(signal.SIGTERM)
+            self.assertIn("cancelled", held.result.err, str(held.result))
+            self.assertNotIn("proof", held.result.out + held.result.err)
+
     def test_restore__database_gone__named(self):
         self.changed("none", "template1", "DROP DATABASE postgres WITH (FORCE)", "database 'postgres'", "connection",
                      "accepted expected")
