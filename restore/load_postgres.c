@@ -431,12 +431,15 @@ static int load_globals(struct sandbox *sb, const json_t *section, struct pg *pg
 }
 
 /* Every extension that the databases use must be there before hours of loading are spent. */
-static int check_extensions(const json_t *section, struct pg *pg, struct err *err)
+static int check_extensions(struct sandbox *sb, const json_t *section, struct pg *pg,
+			    struct err *err)
 {
 	size_t i, k;
 	json_t *db, *ext;
 	json_array_foreach(json_object_get(section, "databases"), i, db)
 	{
+		if (!restore_wants_database(sb, json_str_or(db, "name", "")))
+			continue;
 		json_array_foreach(json_object_get(db, "extensions"), k, ext)
 		{
 			const char *name = json_str_or(ext, "name", "");
@@ -574,7 +577,7 @@ static int load_contents(struct sandbox *sb, const json_t *section, struct err *
 	if (pg_wait_ready(&opts, NULL, sandbox_alive, sb->postgres, sandbox_ready_deadline(sb), &pg,
 			  err) < 0)
 		return sandbox_not_ready(sb->postgres, err);
-	int rc = check_extensions(section, pg, err);
+	int rc = check_extensions(sb, section, pg, err);
 	if (rc == 0)
 		rc = load_globals(sb, section, pg, err);
 	/* Closed before template1 is replaced. */

@@ -5,6 +5,7 @@ import os
 import signal
 import unittest
 
+from archive import Archive
 from case import StackCase
 from stack import run, tree_state, wait_for
 
@@ -214,6 +215,19 @@ class ChecksAndServers(Sandboxed):
             self.assert_failed(result, 1, "the backup has no 'pstgres'")
 
     def test_restore__one_database_that_the_check_does_not_ask__passes(self):
+        self.stack.lifeboat("restore", "--as", "audit", "--database", "hdms_audit", expect=0)
+        self.remove("audit")
+
+    def test_restore__one_database_and_another_needs_an_extension_that_is_not_here__passes(self):
+        archive = Archive(self.stack)
+        self.addCleanup(archive.restore)
+
+        def edit(manifest):
+            for db in manifest["components"]["postgres"]["databases"]:
+                if db["name"] == "hdms_db":
+                    db["extensions"].append({"name": "nowhere", "version": "1"})
+        archive.write(archive.with_manifest(edit))
+        self.assert_failed(self.stack.lifeboat("restore", "--as", "all"), 1, "needs extension 'nowhere'")
         self.stack.lifeboat("restore", "--as", "audit", "--database", "hdms_audit", expect=0)
         self.remove("audit")
 
