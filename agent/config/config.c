@@ -365,7 +365,13 @@ static void loading_done(struct loading *l)
 
 int config_load(const char *path, struct config **ret, struct err *err)
 {
-	return config_load_fd(path, held_text(), ret, err);
+	int held = held_text();
+	if (config_load_fd(path, held, ret, err) < 0)
+		return -1;
+	/* lifeboat run has said them when it read that text; its jobs would each say them again. */
+	if (held >= 0)
+		strlist_done(&(*ret)->warnings);
+	return 0;
 }
 
 int config_load_fd(const char *path, int fd, struct config **ret, struct err *err)

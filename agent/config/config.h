@@ -170,7 +170,8 @@ struct config {
 int config_load(const char *path, struct config **ret, struct err *err) MUST_USE;
 /* The same, but agent.conf's text comes from `fd` (read from its beginning), as if it stood in
  * `path`: lifeboat run gives its jobs the text that it has accepted, whatever the file says by now.
- * A job knows it by LIFEBOAT_CONFIG_FD in its environment, which config_load heeds and removes. */
+ * A job knows it by LIFEBOAT_CONFIG_FD in its environment, which config_load heeds and removes; it
+ * then leaves out the warnings, which lifeboat run has said. */
 #define CONFIG_FD_VARIABLE "LIFEBOAT_CONFIG_FD"
 int config_load_fd(const char *path, int fd, struct config **ret, struct err *err) MUST_USE;
 void config_free(struct config *c);

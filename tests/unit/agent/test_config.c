@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -464,6 +465,15 @@ static void config_load__password_for_everyone__is_a_warning(void **state)
 			 0);
 	assert_int_equal(warnings("postgresql://${U:-u}:x@h/d", 0644, text, sizeof text), 1);
 	assert_int_equal(warnings("postgresql://u@h/d", 0644, text, sizeof text), 0);
+	/* A job of lifeboat run, which has said it. */
+	put("held.conf", 0600, STACK "[postgres]\nurl=postgresql://u:secret@h/d\n");
+	int fd = open("held.conf", O_RDONLY);
+	char held[16];
+	snprintf(held, sizeof held, "%d", fd);
+	setenv(CONFIG_FD_VARIABLE, held, 1);
+	assert_int_equal(warnings("postgresql://u:secret@h/d", 0644, text, sizeof text), 0);
+	assert_null(getenv(CONFIG_FD_VARIABLE));
+	close(fd);
 	assert_int_equal(warnings("postgresql://h/d?password=x", 0644, text, sizeof text), 1);
 }
 
