@@ -19,7 +19,8 @@ static int find(const struct config *c, const char *label, const struct config_n
 			return 0;
 		}
 	}
-	return err_set(err, ERR_USAGE, "there is no notifier '%s' in %s", label, c->path);
+	err_set(err, ERR_USAGE, "there is no notifier '%s' in %s", label, c->path);
+	return err_hint(err, "`lifeboat notify` lists them.");
 }
 
 /* ---- what lifeboat run starts ---- */
@@ -116,13 +117,13 @@ int cmd_notify(struct app *app, struct err *err)
 		return err_set(err, ERR_USAGE, "--test and --send exclude each other");
 	if (send && label == NULL)
 		return err_set(err, ERR_USAGE, "--send needs the name of a notifier");
-	if (label != NULL && find(c, label, &n, err) < 0)
-		return -1;
-	if (send)
-		return send_one(app, n, err);
 	if (c->notifier_count == 0) {
 		err_set(err, ERR_CONFIG, "%s names nobody who is told", c->path);
 		return err_hint(err, "add a section: [notify ops] with url = https://...");
 	}
+	if (label != NULL && find(c, label, &n, err) < 0)
+		return -1;
+	if (send)
+		return send_one(app, n, err);
 	return for_people(app, label, test, err);
 }

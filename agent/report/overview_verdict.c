@@ -282,7 +282,7 @@ static int judge_agent(struct judging *j)
 	json_array_foreach(json_object_get(agent, "notifiers"), i, item)
 	{
 		if (overview_time(item, "failing_since") != 0 &&
-		    because(j, ATTENTION, "notifier '%s' can't be told since %s: %s",
+		    because(j, ATTENTION, "notifier '%s' could not be told for %s: %s",
 			    json_str_or(item, "notifier", "?"),
 			    age(since_ms(j, item, "failing_since"), text),
 			    json_str_or(item, "error", "?")) < 0)

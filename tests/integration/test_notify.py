@@ -339,7 +339,7 @@ command = echo "$$LIFEBOAT_EVENT" >> told""" % (port, self.hook.url)) as d:
         said = self.stack.lifeboat("status", "--html", "page.html", "--metrics", "metrics", expect=2)
         self.assertRegex(said.out, "notify +'down' can't be told: notices waiting 2, lost 0, first failure ")
         self.assertRegex(said.out, "notify +'slow' can't be told: notices waiting 0, lost 2, first failure ")
-        self.assertIn("notifier 'down' can't be told since ", said.out)
+        self.assertIn("notifier 'down' could not be told for ", said.out)
         metrics = (self.stack.folder / "metrics").read_text()
         for sample in ('up{stack="hdms",notifier="down"} 0', 'up{stack="hdms",notifier="quick"} 1',
                        'waiting_notices{stack="hdms",notifier="down"} 2', 'lost_notices{stack="hdms",notifier="slow"} 2'):
@@ -538,7 +538,9 @@ command = test "$$LIFEBOAT_EVENT" = test""" % (self.hook.url, mails.port))
         self.stack.write_conf(conf)
         doc = self.stack.lifeboat("notify", "--json", expect=0).json
         self.assertEqual([n["kind"] for n in doc["notifiers"]], ["webhook", "mail", "command"])
-        self.assertIn("there is no notifier 'x'", self.stack.lifeboat("notify", "x", expect=64).err)
+        unknown = self.stack.lifeboat("notify", "x", expect=64)
+        self.assertIn("there is no notifier 'x'", unknown.err)
+        self.assertIn("HINT: `lifeboat notify` lists them.", unknown.err)
         # Without TLS nothing is sent to a server that has none, unless it is told to.
         self.stack.write_conf(self.stack.conf().replace("tls = off\n", ""))
         r = self.stack.lifeboat("notify", "--test", "mail", expect=1)
