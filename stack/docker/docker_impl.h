@@ -24,8 +24,8 @@ int docker_url(const struct docker *d, char **ret, struct err *err, const char *
  * after an error. */
 int docker_ask(struct docker *d, const char *method, const char *url, const json_t *body,
 	       int64_t idle_ms, struct http_response *ret, struct err *err) MUST_USE;
-/* 0 for a success, else what the daemon said, under the code that stack/docker.h promises. The
- * context is not used: it is an http_judge_fn. */
+/* 0 for a success, else what the daemon said, under the code that stack/docker/docker.h promises.
+ * The context is not used: it is an http_judge_fn. */
 int docker_judge(void *unused, const struct http_response *answer, struct err *err) MUST_USE;
 /* Adds where the daemon was looked for to an error of the connection itself. */
 int docker_lost(const struct docker *d, struct err *err) MUST_USE;

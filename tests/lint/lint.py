@@ -252,6 +252,18 @@ def paths(tree):
             yield "%s:%d: '%s' is a path of one machine" % (name, line_of(text, match.start()), match.group(0))
 
 
+def mentions(tree):
+    """A file that a comment or a page names is there."""
+    rooms = "|".join({room.split("/")[0] for room in BELOW})
+    for name in tree.names:
+        if not name.endswith((".md", ".c", ".h")):
+            continue
+        for match in re.finditer(r"(?<![\w/])(?:%s)/[\w/*]+\.[ch]\b" % rooms, tree.text(name)):
+            if not any(tree.root.glob(match.group(0))):
+                yield "%s:%d: names '%s', which is not there" % (
+                    name, line_of(tree.text(name), match.start()), match.group(0))
+
+
 def shell(tree):
     for name in tree.names:
         text = tree.text(name) or ""
@@ -290,7 +302,7 @@ def sizes(tree):
             yield "%s: over 1 MB: make it in the test" % name
 
 
-RULES = [layers, lengths, function_lengths, banned, typedefs, guards, exports, words, paths, shell, python,
+RULES = [layers, lengths, function_lengths, banned, typedefs, guards, exports, words, paths, mentions, shell, python,
          clang_format, sizes]
 
 

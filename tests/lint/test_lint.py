@@ -140,6 +140,11 @@ class Lint(unittest.TestCase):
         self.write("README.md", "%s/base\n/home/" % self.root.resolve() + "ann/x\n")
         self.assert_found(lint.paths, "README.md:1:", "README.md:2:")
 
+    def test_mentions__a_file_that_moved__named(self):
+        self.write("docs/x.md", "See `base/noun.h`, `base/*.c`,\n`base/gone*.c`.\n")
+        self.write("base/verb.c", '#include "base/noun.h"\n/* as stack/noun.h says */\n')
+        self.assert_found(lint.mentions, "base/verb.c:2: names 'stack/noun.h'", "docs/x.md:2: names 'base/gone*.c'")
+
     def test_shell__syntax_error__named(self):
         self.write("x.sh", "if true; then\n")
         self.assert_found(lint.shell, "x.sh: ")
