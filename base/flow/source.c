@@ -136,8 +136,10 @@ static int fd_read(void *self, uint8_t *buf, size_t cap, size_t *ret_n, struct e
 		do
 			n = read(f->fd, buf, cap);
 		while (n < 0 && errno == EINTR);
+		/* A bad sector: what was written there is lost, as if it were another. */
 		if (n < 0)
-			return err_sys(err, ERR_IO, errno, "can't read '%s'", f->name);
+			return err_sys(err, errno == EIO ? ERR_CORRUPT : ERR_IO, errno,
+				       "can't read '%s'", f->name);
 	}
 	if (f->left != UINT64_MAX) {
 		if (n == 0 && f->left > 0)

@@ -45,7 +45,8 @@ DEFINE_CLEANUP(struct source, source_free)
 /* The bytes in memory, which must stay valid. */
 int source_memory(const void *data, size_t len, struct source **ret, struct err *err) MUST_USE;
 /* A file descriptor (taken), from where it stands: `len` bytes exactly, or until its end if `len`
- * is UINT64_MAX. Fewer than promised is ERR_CORRUPT "'name' ended after …". */
+ * is UINT64_MAX. Fewer than promised is ERR_CORRUPT "'name' ended after …", and so is a bad sector
+ * (EIO). */
 int source_fd(int fd, uint64_t len, const char *name, struct source **ret, struct err *err)
     MUST_USE;
 /* A child's output (child taken); the end is vouched for by exit status 0. Without a byte for

@@ -173,6 +173,16 @@ static void fd__that_can_not_be_read__is_an_io_error(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+/* Nothing is mapped at the address 0: the kernel says the same as of a bad sector. */
+static void fd__that_lost_what_was_written__is_corrupt(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct source *s = NULL;
+	assert_int_equal(source_fd(open("/proc/self/mem", O_RDONLY), 5, "x.tar", &s, &err), 0);
+	assert_breaks(s, ERR_CORRUPT, "can't read 'x.tar': Input/output error");
+}
+
 static struct source *child_source(const char *script, int64_t idle_ms)
 {
 	struct err err = ERR_INIT;
@@ -356,6 +366,7 @@ int main(void)
 	    cmocka_unit_test(memory__any_length__comes_as_it_is),
 	    cmocka_unit_test(fd__promised_length__is_kept_or_an_error),
 	    cmocka_unit_test(fd__that_can_not_be_read__is_an_io_error),
+	    cmocka_unit_test(fd__that_lost_what_was_written__is_corrupt),
 	    cmocka_unit_test(child__that_exits_0__vouches_for_its_output),
 	    cmocka_unit_test(child__that_fails_after_its_output__is_no_end),
 	    cmocka_unit_test(child__silent_for_too_long__is_a_timeout),
