@@ -164,9 +164,16 @@ static int take_side_file(struct snapshot *s, json_t *files, const char *role, c
 			  const char *dir, struct err *err)
 {
 	CLEANUP(source_freep) struct source *from = NULL;
+	CLEANUP(freep) char *joined = NULL;
 	struct err why = ERR_INIT;
 	if (path[0] == '\0')
 		return 0;
+	/* The server's working directory is that of its data. */
+	if (path[0] != '/') {
+		if (str_printf(&joined, err, "%s/%s", dir, path) < 0)
+			return -1;
+		path = joined;
+	}
 	if (engine_server_file(s->job->engine, "redis", path, &from, NULL, &why) < 0)
 		return snapshot_warn(s, err, "redis: '%s' can't be read: %s", path, why.msg);
 	struct buf content;

@@ -180,7 +180,7 @@ class OtherClusters(StackCase):
 
 
 class OtherRedis(StackCase):
-    """Users in a file, a password of a user with few rights, no checksums, no append-only file, commands renamed."""
+    """Users in a file beside the data, a password of a user with few rights, no checksums, no append-only file, commands renamed."""
 
     ACL = ("user default on >battery-staple ~* &* +@all\n"
            "user backup on >backup -@all +ping +info +time +dbsize +select +config|get +bgsave +lastsave +sync +psync"
@@ -197,7 +197,7 @@ class OtherRedis(StackCase):
         stack.give(acl)
         stack.stop("redis")
         stack.redis_options = ["rdbchecksum no", "appendonly no", "repl-diskless-sync-delay 0",
-                               "aclfile %s" % acl, 'rename-command EVAL ""', "rename-command DEL away"]
+                               "aclfile users.acl", 'rename-command EVAL ""', "rename-command DEL away"]
         stack.start_redis()
         with stack.redis_door() as redis:
             for n in range(30):
