@@ -10,6 +10,7 @@
 #include "agent/report/metrics.h"
 #include "agent/report/overview.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 /* What stands behind the first word of a line begins there. */
 enum { REASONS_SHOWN = 4, INDENT = 9 };
@@ -91,11 +92,18 @@ static void say_jobs(struct output *out, const json_t *agent)
 {
 	const char *name;
 	json_t *job;
+	if (json_is_object(agent) && !json_is_integer(json_object_get(agent, "pid")))
+		output_wrapped(out, INDENT,
+			       "%-8s " STYLE_BAD "not running" STYLE_END
+			       ": nothing runs by itself while lifeboat run is not there",
+			       "agent");
 	json_object_foreach(json_object_get(agent, "jobs"), name, job)
 	{
 		char next[FORMAT_BYTES], last[FORMAT_BYTES];
-		int64_t at = overview_time(job, "next");
-		output_wrapped(out, INDENT, "%-8s next %s, last success %s", name,
+		bool again;
+		int64_t at = overview_next(job, &again);
+		output_wrapped(out, INDENT, "%-8s %s %s, last success %s", name,
+			       again ? "again" : "next",
 			       at > 0 ? format_time(at, next) : "not scheduled",
 			       since(json_object_get(job, "last_success"), "ended", last));
 	}
@@ -211,14 +219,20 @@ static int judge(const json_t *doc, struct err *err)
 	return hint != NULL ? err_hint(err, "%s", hint) : -1;
 }
 
-/* Nothing where no daemon has run yet, or what it left can't be read. */
+/* Nothing where no daemon has run yet, nor a folder is known for one. What it left and can't be
+ * read is told: its jobs may fail unseen. */
 static int ask_agent(const struct config *c, json_t **ret, struct err *err)
 {
 	struct err why = ERR_INIT;
-	if (daemon_status_read(c, ret, &why) == 0 || why.code != ERR_NOMEM)
+	if (daemon_status_read(c, ret, &why) == 0 || why.code == ERR_ABSENT ||
+	    why.code == ERR_CONFIG)
 		return 0;
-	*err = why;
-	return -1;
+	if (why.code == ERR_NOMEM) {
+		*err = why;
+		return -1;
+	}
+	log_line(LOG_WARN, "what lifeboat run knows of its jobs is left out: %s", why.msg);
+	return 0;
 }
 
 int cmd_status(struct app *app, struct err *err)

@@ -244,12 +244,18 @@ static int check_fixed(const struct daemon *d, const struct setup *s, struct err
 	return err_hint(err, "restart lifeboat run");
 }
 
+static void warn_of_part(size_t i, const struct err *why)
+{
+	log_line(LOG_WARN, "%s: %s", daemon_parts[i]->name, why->msg);
+	log_hint(LOG_WARN, why->hint);
+}
+
 static void start_part(struct daemon *d, size_t i)
 {
 	struct err err = ERR_INIT;
 	if (daemon_parts[i]->start(d, d->config, &d->parts[i], &err) < 0) {
 		d->parts[i] = NULL;
-		log_line(LOG_WARN, "%s: %s", daemon_parts[i]->name, err.msg);
+		warn_of_part(i, &err);
 	}
 }
 
@@ -298,7 +304,7 @@ void daemon_reload(struct daemon *d)
 		if (d->parts[i] == NULL)
 			start_part(d, i);
 		else if (daemon_parts[i]->reload(d->parts[i], d->config, &why) < 0)
-			log_line(LOG_WARN, "%s: %s", daemon_parts[i]->name, why.msg);
+			warn_of_part(i, &why);
 	}
 	daemon_publish(d);
 	log_line(LOG_INFO, "configuration read again from '%s'", d->config->path);

@@ -16,6 +16,13 @@ int64_t overview_time(const json_t *obj, const char *key)
 	return text != NULL && clock_parse_rfc3339(text, &ms, &ignored) == 0 ? ms : 0;
 }
 
+int64_t overview_next(const json_t *job, bool *ret_again)
+{
+	int64_t next = overview_time(job, "next"), again = overview_time(job, "retry_at");
+	*ret_again = again > 0 && (next == 0 || again < next);
+	return *ret_again ? again : next;
+}
+
 static json_t *time_or_null(int64_t ms)
 {
 	char text[CLOCK_TEXT_BYTES];

@@ -46,6 +46,10 @@ int overview_days(json_t *doc, const struct config *c, int64_t now_ms, struct er
 int overview_drill(const json_t *evidence, const char *id, const char *store, json_t **ret,
 		   struct err *err) MUST_USE;
 
+/* When a job of "agent" runs next: by its schedule, or earlier as another try (*ret_again). 0: it
+ * does not. */
+int64_t overview_next(const json_t *job, bool *ret_again);
+
 /* Time of an RFC 3339 field of `obj`; 0 when it is not there. */
 int64_t overview_time(const json_t *obj, const char *key);
 

@@ -147,13 +147,16 @@ void page_backups(struct html *h, const json_t *stores)
 static void put_job(struct html *h, const char *name, const json_t *job)
 {
 	const json_t *last = json_object_get(job, "last");
+	bool again;
+	int64_t at = overview_next(job, &again);
 	html_raw(h, "<tr><th scope=\"row\">");
 	html_text(h, name);
 	html_raw(h, "</th><td>");
-	if (overview_time(job, "next") > 0) {
-		html_time(h, overview_time(job, "next"));
+	if (at > 0) {
+		html_raw(h, again ? "again " : "");
+		html_time(h, at);
 		html_raw(h, " <span class=\"soft\">");
-		html_age(h, overview_time(job, "next"));
+		html_age(h, at);
 		html_raw(h, "</span>");
 	} else {
 		html_raw(h, "not scheduled");

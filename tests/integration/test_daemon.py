@@ -203,6 +203,16 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_ERROR" > outcome""", env={"LI
                        'consecutive_failures{stack="hdms",job="backup"} 0'):
             self.assertIn("lifeboat_job_%s\n" % sample, metrics)
 
+    def test_status_says_when_it_is_tried_again_and_that_nothing_runs(self):
+        with self.daemon("[schedule]\nretry_wait = 1h\n[hook]\nbefore_backup = exit 1") as d:
+            d.signal(signal.SIGUSR1)
+            d.ended(1)
+            said = self.stack.lifeboat("status").out
+            self.assertRegex(said, r"(?m)^backup   again \d{4}-\d\d-\d\d \d\d:\d\d, last success never$")
+            self.assertNotIn("not running", said)
+            d.stop()
+        self.assertIn("\nagent    not running: nothing runs by itself", self.stack.lifeboat("status").out)
+
     def test_killed_job_takes_its_grandchildren_along_and_nothing_else(self):
         with self.daemon("""[schedule]
 retries = 0
@@ -341,7 +351,7 @@ class Port(DaemonCase):
             self.configure()
             self.stack.write_conf(self.stack.conf().replace("listen = off", "listen = " + address))
             with self.daemon() as d:
-                d.wait_log("warning: page: %s: Address already in use" % address)
+                d.wait_log("warning: page: %s: Address already in use\nHINT: Another program listens there" % address)
                 d.signal(signal.SIGUSR1)
                 self.assertEqual(d.ended(1)["outcome"], "success")
                 taken.close()
@@ -357,6 +367,9 @@ class State(DaemonCase):
         folder = self.stack.folder / "state"
         folder.mkdir()
         (folder / "hdms.json").write_text('{"version": 1, "jobs": {')
+        self.configure("")
+        self.assertIn("warning: what lifeboat run knows of its jobs is left out: state file: not JSON",
+                      self.stack.lifeboat("status").err)
         with self.daemon("") as d:
             d.wait_log("state file '%s/hdms.json': not JSON" % folder)
             self.assertEqual((folder / "hdms.json.broken").read_text(), '{"version": 1, "jobs": {')

@@ -164,8 +164,8 @@ static void page_html__next_runs__say_how_soon(void **state)
 {
 	static const char *const times[][2] = {{"2026-11-23T12:00:40Z", "in a moment"},
 					       {"2026-11-23T12:23:50Z", "in 23 min"},
-					       {"2026-11-24T02:00:00Z", "in 14 h"},
-					       {"2026-11-29T04:00:00Z", "in 5 d"}};
+					       {"2026-11-23T13:59:00Z", "in 119 min"},
+					       {"2026-11-24T02:00:00Z", "in 2 h"}};
 	(void)state;
 	for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
 		struct buf out;
@@ -174,6 +174,11 @@ static void page_html__next_runs__say_how_soon(void **state)
 		json_t *doc =
 		    json_pack("{s:s, s:{s:{s:{s:s}}}}", "generated", "2026-11-23T12:00:00Z",
 			      "agent", "jobs", "backup", "next", times[i][0]);
+		/* The earlier of the two is told. */
+		json_object_set_new(
+		    json_object_get(json_object_get(json_object_get(doc, "agent"), "jobs"),
+				    "backup"),
+		    "retry_at", json_string("2026-11-23T14:00:00Z"));
 		buf_init(&out, 1 << 20);
 		assert_int_equal(page_html(doc, &out, &err), 0);
 		snprintf(said, sizeof said, "<span class=\"soft\">%s</span>", times[i][1]);
