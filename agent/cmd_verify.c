@@ -31,24 +31,24 @@ static void say_sound(struct verifying *v, int64_t ms)
 			    (unsigned long long)r->streams, (unsigned long long)r->members);
 }
 
-/* A failure, or what could not be verified. */
-static const char *outcome_of(const struct err *why)
+/* Damage is a failure. Of an archive that was not read to its end nothing is known. */
+static enum proof judge(const struct err *why)
 {
-	return proof_name(why->code == ERR_NONE         ? PROOF_PASSED
-			  : why->code == ERR_UNVERIFIED ? PROOF_UNVERIFIED
-							: PROOF_FAILED);
+	if (why->code == ERR_NONE)
+		return PROOF_PASSED;
+	return why->code == ERR_CORRUPT || why->code == ERR_LIMIT ? PROOF_FAILED : PROOF_UNVERIFIED;
 }
 
 static void say_failed(struct verifying *v, const struct err *why)
 {
 	struct output *out = v->job->app->out;
 	output_line(out, "%s  %s%s" STYLE_END "  %s", v->backup->id,
-		    why->code == ERR_UNVERIFIED ? STYLE_WARN : STYLE_BAD, outcome_of(why),
+		    judge(why) == PROOF_UNVERIFIED ? STYLE_WARN : STYLE_BAD, proof_name(judge(why)),
 		    why->msg);
 	if (v->kind == VERDICT_SAMPLE)
 		output_line(out, "  found by a sample, seed %llu", (unsigned long long)v->seed);
 	if (v->damage != NULL)
-		damage_say(v->damage, out, v->kind == VERDICT_WHOLE);
+		damage_say(v->damage, out, v->kind == VERDICT_WHOLE && judge(why) == PROOF_FAILED);
 }
 
 static int result_json(const struct verifying *v, const struct err *why, int64_t ms, json_t **ret,
@@ -58,7 +58,7 @@ static int result_json(const struct verifying *v, const struct err *why, int64_t
 	json_t *intact = NULL;
 	CLEANUP(json_freep)
 	json_t *j = json_pack("{s:s, s:s, s:s, s:o?, s:I, s:I, s:I, s:I}", "id", v->backup->id,
-			      "kind", verdict_kind_name(v->kind), "outcome", outcome_of(why),
+			      "kind", verdict_kind_name(v->kind), "outcome", proof_name(judge(why)),
 			      "error", failed ? json_text_value(why->msg) : NULL, "stored_bytes",
 			      (json_int_t)v->report.stored_bytes, "raw_bytes",
 			      (json_int_t)v->report.raw_bytes, "frames",
@@ -74,7 +74,7 @@ static int result_json(const struct verifying *v, const struct err *why, int64_t
 	     json_put(j, "damaged_not_listed",
 		      json_integer((json_int_t)damage_not_listed(v->damage)), err) < 0))
 		return -1;
-	if (failed && v->damage != NULL && v->kind == VERDICT_WHOLE &&
+	if (judge(why) == PROOF_FAILED && v->damage != NULL && v->kind == VERDICT_WHOLE &&
 	    (damage_intact(v->damage, &intact, err) < 0 || json_put(j, "intact", intact, err) < 0))
 		return -1;
 	*ret = j;
@@ -87,7 +87,7 @@ static int result_json(const struct verifying *v, const struct err *why, int64_t
 /* Damage is a verdict; a store that did not answer is none. */
 static bool is_verdict(const struct verifying *v, const struct err *why)
 {
-	return why->code == ERR_NONE || why->code == ERR_CORRUPT || why->code == ERR_LIMIT ||
+	return judge(why) != PROOF_UNVERIFIED ||
 	       (why->code == ERR_UNVERIFIED && v->kind == VERDICT_STORED);
 }
 
@@ -97,9 +97,7 @@ static void keep(const struct verifying *v, const struct err *why, int64_t began
 	struct err failed = ERR_INIT;
 	const struct verdict verdict = {.stack = v->job->app->config->stack.name,
 					.kind = v->kind,
-					.outcome = why->code == ERR_NONE         ? PROOF_PASSED
-						   : why->code == ERR_UNVERIFIED ? PROOF_UNVERIFIED
-										 : PROOF_FAILED,
+					.outcome = judge(why),
 					.started_ms = began_ms,
 					.finished_ms = clock_wall_ms(),
 					.duration_ms = ms,
@@ -238,8 +236,9 @@ int cmd_verify(struct app *app, struct err *err)
 		if (json_push(results, result, err) < 0)
 			return -1;
 		/* A failure says more than what could not be verified. */
-		if (rc < 0 && (why.code == ERR_CANCELLED || first.code == ERR_NONE ||
-			       first.code == ERR_UNVERIFIED))
+		bool says_more = first.code == ERR_NONE || first.code == ERR_UNVERIFIED ||
+				 (judge(&first) == PROOF_UNVERIFIED && judge(&why) == PROOF_FAILED);
+		if (rc < 0 && (why.code == ERR_CANCELLED || says_more))
 			first = why;
 		if (why.code == ERR_CANCELLED)
 			break;

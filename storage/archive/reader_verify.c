@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "base/fault.h"
 #include "storage/archive/manifest.h"
 #include "storage/archive/member_name.h"
 #include "storage/archive/reader_verify.h"
@@ -207,7 +208,7 @@ static int check_tail(struct verify *v, const char *expected_sha256, struct err 
 
 static int verify_frames(struct verify *v, struct err *err)
 {
-	if (verify_next(v, err) < 0)
+	if (fault_point("verify", err) < 0 || verify_next(v, err) < 0)
 		return -1;
 	while (!v->ended)
 		if (v->r->index.frames[v->now.frame].stream != 0 ? verify_part(v, err) < 0

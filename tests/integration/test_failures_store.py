@@ -79,6 +79,17 @@ class StoreBusy(StackCase):
         self.assertEqual(done.code, 0, str(done))
         self.assertEqual(len(self.visible_ids()), len(before) + 1)
 
+    def test_verify__that_came_to_no_end__is_no_failure_and_calls_nothing_intact(self):
+        result = self.stack.lifeboat("verify", "--json", env={"LIFEBOAT_FAULT": "verify=fail"})
+        self.assertEqual(result.code, 1, str(result))
+        one = result.json["verified"][0]
+        self.assertEqual(one["outcome"], "could not verify")
+        self.assertNotIn("intact", one)
+        said = self.stack.lifeboat("verify", env={"LIFEBOAT_FAULT": "verify=fail"})
+        self.assertIn("%s  could not verify  " % one["id"], said.out)
+        shown = self.stack.lifeboat("show", one["id"], "--json", expect=0).json
+        self.assertEqual((shown["verifies"], shown["damaged"]), ([], False))
+
     def test_backup__lock_of_a_killed_one__does_not_bind(self):
         held = Held(self.stack, "archive-close", ("backup",))
         held.wait(60)
