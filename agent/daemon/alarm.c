@@ -320,10 +320,24 @@ static bool next_recovered(struct alarms *a, const struct config_notify *n, stru
 	return false;
 }
 
+/* What was noted by a clock that has gone back since: else nobody would be told before that time
+ * has come again. */
+static void stand_clock(struct alarms *a, struct told *t, int64_t now_ms)
+{
+	for (size_t slot = 0; slot < SLOTS; slot++) {
+		if (a->conditions[slot].since_ms > now_ms)
+			a->conditions[slot].since_ms = now_ms;
+		if (t->at_ms[slot] > now_ms)
+			t->at_ms[slot] = now_ms;
+	}
+}
+
 bool alarms_next(struct alarms *a, const struct config_notify *n, const char *stack, int64_t now_ms,
 		 json_t **ret)
 {
 	struct told *t = told_find(a, n->label);
+	if (t != NULL)
+		stand_clock(a, t, now_ms);
 	return t != NULL && (next_raised(a, n, t, stack, now_ms, ret) ||
 			     next_recovered(a, n, t, stack, now_ms, ret));
 }

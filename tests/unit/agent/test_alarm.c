@@ -102,6 +102,23 @@ static void alarms__failure__told_once_then_reminded_then_recovery(void **state)
 	tells(a, &n, NOW + 2 * DAY, "");
 }
 
+static void alarms__clock_goes_back__nothing_waits_for_the_future(void **state)
+{
+	(void)state;
+	CLEANUP(alarms_freep) struct alarms *a = fresh();
+	struct config_notify n = notifier(DEFAULTS);
+	/* A drill and a failure on a day that turns out to be a year too late. */
+	assert_int_equal(ended(a, JOB_DRILL, NOW + 365 * DAY, "success"), ALARM_SUCCESS);
+	assert_int_equal(ended(a, JOB_BACKUP, NOW + 365 * DAY, "failure"), ALARM_FAILURE);
+	tells(a, &n, NOW + 365 * DAY, "failure:backup");
+	tells(a, &n, NOW, "");
+	assert_int_equal(alarms_due(a, &n, NOW), NOW + DAY);
+	tells(a, &n, NOW + DAY, "failure:backup!");
+	assert_int_equal(ended(a, JOB_BACKUP, NOW + DAY, "success"), ALARM_SUCCESS);
+	tells(a, &n, NOW + DAY, "recovery:backup");
+	tells(a, &n, NOW + 14 * DAY + 1, "unproven:drill");
+}
+
 static void alarms__refused_configuration__told_once_and_when_mended(void **state)
 {
 	(void)state;
@@ -429,6 +446,7 @@ int main(void)
 	    cmocka_unit_test(alarms__failing_and_overdue__one_recovery),
 	    cmocka_unit_test(alarms__suspicious__until_a_backup_is_not),
 	    cmocka_unit_test(alarms__no_drill_passes__unproven_until_one_does),
+	    cmocka_unit_test(alarms__clock_goes_back__nothing_waits_for_the_future),
 	    cmocka_unit_test(alarms__not_wanted__not_told),
 	    cmocka_unit_test(alarms__restart__repeats_nothing),
 	    cmocka_unit_test(alarms_restore__garbage__is_left_out),
