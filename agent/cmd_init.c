@@ -46,8 +46,7 @@ static int nothing(const struct init *i, struct err *err)
 		err_set(err, ERR_ABSENT,
 			"found neither a Compose project nor a PostgreSQL, Redis or PgBouncer on "
 			"its usual port%s%s",
-			i->no_docker != NULL ? "; Docker: " : "",
-			i->no_docker != NULL ? i->no_docker : "");
+			i->no_docker != NULL ? "; " : "", i->no_docker != NULL ? i->no_docker : "");
 	return err_hint(err, "Run it in the folder of compose.yaml or with --project, or start "
 			     "from the sample: `lifeboat help agent.conf`.");
 }

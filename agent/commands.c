@@ -462,12 +462,12 @@ const struct cli_command cli_commands[] = {
 	 "One sentence first: the newest proven backup, its age, and how long its restore took. "
 	 "Then what the sentence rests on: the newest backup, every store, the jobs of lifeboat "
 	 "run. A store that does not answer is told, and the others are looked at.\n\n"
-	 "Exit status 0: safe. 1: danger: there is no backup, the newest failed its drill, or it "
-	 "is "
-	 "more than twice as old as backup_age in [agent] allows. 2: attention: no backup has been "
-	 "proved yet, the newest is suspicious or too old, a store does not answer or lacks "
-	 "copies, "
-	 "a backup is broken, a job failed or is overdue. 69: no store answers.",
+	 "Exit status 0: safe. 1: danger: there is no backup, the newest failed its drill, is "
+	 "damaged, or is more than twice as old as backup_age in [agent] allows. 2: attention: no "
+	 "backup has been proved yet, the newest is suspicious, could not be verified or is too "
+	 "old, the newest proven one is too old, a store does not answer, lacks copies or holds "
+	 "broken or damaged backups, a job failed or is overdue, or lifeboat run refused a new "
+	 "agent.conf, can't tell a notifier or can't keep its state. 69: no store answers.",
      .options = status_options,
      .examples = "lifeboat status --metrics /var/lib/prometheus/node-exporter/lifeboat.prom\tfrom "
 		 "cron, for node_exporter\n"

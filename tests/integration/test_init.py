@@ -94,7 +94,7 @@ class Init(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             return
         self.assertEqual(done.returncode, 1)
-        self.assertIn("found neither a Compose project nor a PostgreSQL, Redis or PgBouncer on its usual port; Docker: ",
+        self.assertIn("found neither a Compose project nor a PostgreSQL, Redis or PgBouncer on its usual port; Docker does not answer at ",
                       done.stderr)
         self.assertEqual(os.listdir(self.folder), [])
 
