@@ -103,6 +103,15 @@ int copies_lag(struct app *app, const struct catalog *from, struct store *to,
 
 /* ---- one store ---- */
 
+/* Has somebody removed it since it was listed? */
+static bool is_removed(const struct copies_opts *o, const struct backup *b, const struct err *why)
+{
+	struct store_object ignored;
+	struct err absent = ERR_INIT;
+	return why->code == ERR_ABSENT && store_stat(o->from, b->sidecar, &ignored, &absent) < 0 &&
+	       absent.code == ERR_ABSENT;
+}
+
 /* *ret_go_on is false after a failure that the next backup would meet too. */
 static int copy_one(struct target *t, const struct backup *b, bool *ret_go_on)
 {
@@ -121,7 +130,11 @@ static int copy_one(struct target *t, const struct backup *b, bool *ret_go_on)
 		if (!retry_again(&again, &why)) {
 			if (why.code != ERR_CANCELLED)
 				why = last;
-			*ret_go_on = why.code == ERR_CORRUPT || why.code == ERR_EXISTS;
+			*ret_go_on = why.code == ERR_CORRUPT || why.code == ERR_EXISTS ||
+				     why.code == ERR_ABSENT;
+			/* Nobody asked for that one. */
+			if (o->only == NULL && is_removed(o, b, &why))
+				return 0;
 			return fail(t, b->id, began, &why);
 		}
 	}

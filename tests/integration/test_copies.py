@@ -243,6 +243,17 @@ class Copies(StackCase):
         self.assert_same("local", "near")
         self.assert_whole("near")
 
+    def test_copy__backup_removed_before_its_turn__the_others_are_copied(self):
+        self.configure("near")
+        self.break_store("near")
+        ids = [self.backup(expect=1)["id"] for _ in range(3)]
+        self.mend_store("near")
+        with self.held("copy-published", "copy") as other:
+            for gone in self.place("local").glob("hdms-%s.*" % ids[1]):
+                gone.unlink()
+        self.assertEqual(other.result.code, 0, str(other.result))
+        self.assertEqual(self.ids("near"), [ids[0], ids[2]])
+
     def test_prune__while_a_copy_is_on_its_way__leaves_it_alone(self):
         self.configure("near")
         self.break_store("near")
