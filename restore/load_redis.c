@@ -12,7 +12,10 @@
 #include "restore/sandbox.h"
 #include "stack/redis/rdb.h"
 #include "stack/redis/redis.h"
+#include "stack/redis/redis_conf.h"
 #include "stack/redis/redis_url.h"
+
+enum { LINES_MAX = 100000 };
 
 static const char own_user[] = "lifeboat-sandbox";
 
@@ -155,8 +158,7 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
  * drops by itself. */
 static bool leads_astray(const char *line, size_t name_len)
 {
-	static const char *const names[] = {"include",
-					    "aclfile",
+	static const char *const names[] = {"aclfile",
 					    "save",
 					    "rename-command",
 					    "min-replicas-to-write",
@@ -171,11 +173,16 @@ static bool leads_astray(const char *line, size_t name_len)
 	return false;
 }
 
-/* Production's own settings, line by line. Never by `include`: what is included is not looked at.
- */
-static int put_own_lines(struct strlist *ret, const char *text, struct err *err)
+static int put_config(struct sandbox *sb, const json_t *section, const char *role, const char *path,
+		      struct strlist *ret, unsigned depth, struct err *err);
+
+/* Production's own settings, line by line. What they include comes in its place, since a later line
+ * wins; never by `include`: what is included is not looked at. */
+static int put_own_lines(struct sandbox *sb, const json_t *section, struct strlist *ret,
+			 const char *text, unsigned depth, struct err *err)
 {
 	for (const char *line = text; *line != '\0';) {
+		CLEANUP(freep) char *included = NULL;
 		size_t len = strcspn(line, "\n");
 		const char *start = line + strspn(line, " \t\r");
 		const char *end = line + len;
@@ -190,8 +197,16 @@ static int put_own_lines(struct strlist *ret, const char *text, struct err *err)
 			return err_set(err, ERR_FAILED,
 				       "redis.conf has a line that is no directive: '%.40s'",
 				       start);
-		if (!leads_astray(start, name_len) &&
-		    strlist_pushf(ret, err, "%.*s", (int)(end - start), start) < 0)
+		if (ret->count > LINES_MAX)
+			return err_set(err, ERR_LIMIT,
+				       "redis.conf has more than %d lines with what it includes",
+				       LINES_MAX);
+		if (redis_conf_include(start, &included, err) < 0)
+			return -1;
+		if (included != NULL
+			? put_config(sb, section, "include", included, ret, depth + 1, err) < 0
+			: !leads_astray(start, name_len) &&
+			      strlist_pushf(ret, err, "%.*s", (int)(end - start), start) < 0)
 			return -1;
 	}
 	return 0;
@@ -261,6 +276,44 @@ static int put_users(struct strlist *ret, const char *text, struct err *err)
 	return 0;
 }
 
+/* A path that is none from the root up is one of the server's working directory. */
+static bool is_of_path(const json_t *file, const char *path)
+{
+	const char *whole = json_str_or(file, "path", "");
+	size_t len = strlen(path), at = strlen(whole);
+	if (path[0] == '/' || at <= len)
+		return strcmp(whole, path) == 0;
+	at -= len;
+	return whole[at - 1] == '/' && strcmp(whole + at, path) == 0;
+}
+
+/* One file of the backup; without a path, all of that role. */
+static int put_config(struct sandbox *sb, const json_t *section, const char *role, const char *path,
+		      struct strlist *ret, unsigned depth, struct err *err)
+{
+	size_t i;
+	json_t *file;
+	json_array_foreach(json_object_get(section, "config_files"), i, file)
+	{
+		if (depth > REDIS_CONF_DEPTH || strcmp(json_str_or(file, "role", ""), role) != 0 ||
+		    (path != NULL && !is_of_path(file, path)))
+			continue;
+		struct buf text;
+		buf_init(&text, (size_t)16 << 20);
+		int rc = sandbox_member(sb, json_str_or(file, "member", ""), &text, err);
+		if (rc == 0)
+			rc = strcmp(role, "acl") == 0
+				 ? put_users(ret, buf_text(&text), err)
+				 : put_own_lines(sb, section, ret, buf_text(&text), depth, err);
+		if (text.data != NULL)
+			explicit_bzero(text.data, text.len);
+		buf_done(&text);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Our own user on the sandbox, with a password of this run: the one in the configuration may be
  * allowed to take a snapshot and not to look at keys. */
 static int put_own_user(struct sandbox *sb, struct strlist *ret, struct err *err)
@@ -282,24 +335,9 @@ static int sandbox_directives(struct sandbox *sb, const json_t *section, struct 
 	static const char *const kept[] = {"appendfilename", "appenddirname", "dbfilename",
 					   "databases", "aof-use-rdb-preamble"};
 	const json_t *config = config_of(section);
-	size_t i;
-	json_t *file;
-	json_array_foreach(json_object_get(section, "config_files"), i, file)
-	{
-		const char *member = json_str_or(file, "member", "");
-		bool users = strcmp(json_str_or(file, "role", ""), "acl") == 0;
-		struct buf text;
-		buf_init(&text, (size_t)16 << 20);
-		int rc = sandbox_member(sb, member, &text, err);
-		if (rc == 0)
-			rc = users ? put_users(ret, buf_text(&text), err)
-				   : put_own_lines(ret, buf_text(&text), err);
-		if (text.data != NULL)
-			explicit_bzero(text.data, text.len);
-		buf_done(&text);
-		if (rc < 0)
-			return -1;
-	}
+	if (put_config(sb, section, "config", NULL, ret, 0, err) < 0 ||
+	    put_config(sb, section, "acl", NULL, ret, 0, err) < 0)
+		return -1;
 	for (size_t k = 0; k < sizeof kept / sizeof *kept; k++) {
 		const char *value = json_str_or(config, kept[k], "");
 		if (value[0] != '\0' && strlist_pushf(ret, err, "%s %s", kept[k], value) < 0)

@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "snapshot/snapshot.h"
 #include "stack/redis/rdb.h"
+#include "stack/redis/redis_conf.h"
 
 static bool is_part(const struct backup_job *job)
 {
@@ -160,42 +161,84 @@ static int check_rdb(struct snapshot *s, const struct rdb_summary *sum, int64_t 
 }
 
 /* Files that the server reads besides its data: its configuration and its users. */
-static int take_side_file(struct snapshot *s, json_t *files, const char *role, const char *path,
-			  const char *dir, struct err *err)
+struct side_files {
+	struct snapshot *s;
+	const char *dir; /* of the data */
+	json_t *list;
+};
+
+static bool is_listed(const struct side_files *f, const char *path)
+{
+	size_t i;
+	json_t *file;
+	json_array_foreach(f->list, i, file)
+	{
+		if (strcmp(json_str_or(file, "path", ""), path) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int put_side_file(struct side_files *f, const char *role, const char *path,
+			 const struct buf *content, struct err *err)
+{
+	CLEANUP(freep) char *member = NULL;
+	size_t len = strlen(f->dir);
+	bool inside = len > 0 && strncmp(path, f->dir, len) == 0 && path[len] == '/';
+	const char *below = inside ? path + len + 1 : path;
+	if (str_printf(&member, err, inside ? "redis/config/%s" : "redis/outside%s", below) < 0 ||
+	    snapshot_file(f->s, member, buf_text(content), content->len, err) < 0)
+		return -1;
+	return json_push(f->list,
+			 json_pack("{s:s, s:s, s:s, s:s?}", "role", role, "path", path, "member",
+				   member, "inside", inside ? below : NULL),
+			 err);
+}
+
+static int take_side_file(struct side_files *f, const char *role, const char *path, unsigned depth,
+			  struct err *err);
+
+static int take_included(struct side_files *f, const char *text, unsigned depth, struct err *err)
+{
+	for (const char *line = text; depth <= REDIS_CONF_DEPTH && *line != '\0';) {
+		CLEANUP(freep) char *path = NULL;
+		if (redis_conf_include(line, &path, err) < 0 ||
+		    (path != NULL && take_side_file(f, "include", path, depth, err) < 0))
+			return -1;
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	return 0;
+}
+
+static int take_side_file(struct side_files *f, const char *role, const char *path, unsigned depth,
+			  struct err *err)
 {
 	CLEANUP(source_freep) struct source *from = NULL;
+	CLEANUP(sink_freep) struct sink *to = NULL;
 	CLEANUP(freep) char *joined = NULL;
 	struct err why = ERR_INIT;
-	if (path[0] == '\0')
-		return 0;
 	/* The server's working directory is that of its data. */
-	if (path[0] != '/') {
-		if (str_printf(&joined, err, "%s/%s", dir, path) < 0)
+	if (path[0] != '\0' && path[0] != '/') {
+		if (str_printf(&joined, err, "%s/%s", f->dir, path) < 0)
 			return -1;
 		path = joined;
 	}
-	if (engine_server_file(s->job->engine, "redis", path, &from, NULL, &why) < 0)
-		return snapshot_warn(s, err, "redis: '%s' can't be read: %s", path, why.msg);
+	if (path[0] == '\0' || is_listed(f, path))
+		return 0;
+	if (engine_server_file(f->s->job->engine, "redis", path, &from, NULL, &why) < 0)
+		return snapshot_warn(f->s, err, "redis: '%s' can't be read: %s", path, why.msg);
 	struct buf content;
 	buf_init(&content, (size_t)16 << 20);
-	CLEANUP(sink_freep) struct sink *to = NULL;
-	CLEANUP(freep) char *member = NULL;
-	size_t dir_len = strlen(dir);
-	bool inside = dir_len > 0 && strncmp(path, dir, dir_len) == 0 && path[dir_len] == '/';
-	const char *below = inside ? path + dir_len + 1 : path;
 	int rc = sink_buf(&content, &to, err);
 	if (rc == 0)
 		rc = flow_copy(from, to, NULL, err);
 	if (rc == 0)
-		rc =
-		    str_printf(&member, err, inside ? "redis/config/%s" : "redis/outside%s", below);
-	if (rc == 0)
-		rc = snapshot_file(s, member, buf_text(&content), content.len, err);
-	if (rc == 0)
-		rc = json_push(files,
-			       json_pack("{s:s, s:s, s:s, s:s?}", "role", role, "path", path,
-					 "member", member, "inside", inside ? below : NULL),
-			       err);
+		rc = put_side_file(f, role, path, &content, err);
+	if (rc == 0 && strcmp(role, "acl") != 0)
+		rc = take_included(f, buf_text(&content), depth + 1, err);
+	if (content.data != NULL)
+		explicit_bzero(content.data, content.len);
 	buf_done(&content);
 	return rc;
 }
@@ -235,11 +278,10 @@ static int take(struct snapshot *s, json_t *section, struct err *err)
 		0)
 		return -1;
 	const json_t *server = json_object_get(section, "server");
-	const char *dir = json_str_or(config, "dir", "");
-	if (take_side_file(s, files, "config", json_str_or(server, "config_file", ""), dir, err) <
-	    0)
+	struct side_files side = {.s = s, .dir = json_str_or(config, "dir", ""), .list = files};
+	if (take_side_file(&side, "config", json_str_or(server, "config_file", ""), 0, err) < 0)
 		return -1;
-	return take_side_file(s, files, "acl", json_str_or(config, "aclfile", ""), dir, err);
+	return take_side_file(&side, "acl", json_str_or(config, "aclfile", ""), 0, err);
 }
 
 const struct component take_redis = {

@@ -148,6 +148,28 @@ class LittleToProve(StackCase):
         self.stack.lifeboat("backup", expect=0)
         self.stack.lifeboat("drill", expect=0)
 
+    def restart_redis(self, *options):
+        self.stack.stop("redis")
+        self.stack.redis_options = list(options)
+        self.stack.start_redis()
+
+    def test_drill__user_in_an_included_file__may_log_in(self):
+        stack = self.stack
+        more, most = stack.folder / "more of it.conf", stack.folder / "most.conf"
+        more.write_text("# users\nINCLUDE %s\ninclude /nowhere/*.conf\n" % most)
+        most.write_text("user app on >app-pass ~* &* +@all\n")
+        self.addCleanup(stack.redis, "FLUSHALL")
+        self.restart_redis('include "%s"' % more)
+        self.addCleanup(self.restart_redis)
+        stack.redis("SET", "key", "value")
+        env = {"LIFEBOAT_REDIS_URL": "redis://app:app-pass@127.0.0.1:%d/0" % stack.ports["redis"]}
+        done = stack.lifeboat("backup", env=env, expect=0)
+        self.assertIn("/nowhere/*.conf", done.out + done.err)
+        stack.lifeboat("drill", env=env, expect=0)
+        stack.lifeboat("restore", "--as", "more", env=env, expect=0)
+        there = stack.volumes / "redis_data-outside_more" / str(most)[1:]
+        self.assertEqual(there.read_text(), most.read_text())
+
     def test_drill__empty_redis__could_not_verify(self):
         self.stack.lifeboat("backup", expect=0)
         result = self.stack.lifeboat("drill")
