@@ -103,6 +103,16 @@ const char *http_header(const struct http_response *r, const char *name)
 	return NULL;
 }
 
+bool http_date(const char *text, int64_t *ret_ms)
+{
+	const time_t year_10000 = 253402300800;
+	time_t at = curl_getdate(text, NULL);
+	if (at < 0 || at >= year_10000)
+		return false;
+	*ret_ms = (int64_t)at * 1000;
+	return true;
+}
+
 int64_t http_retry_after_ms(const struct http_response *r)
 {
 	const char *text = http_header(r, "Retry-After");
@@ -111,8 +121,8 @@ int64_t http_retry_after_ms(const struct http_response *r)
 		return 0;
 	long seconds = strtol(text, &end, 10);
 	if (end == text || *end != '\0') {
-		time_t at = curl_getdate(text, NULL);
-		seconds = at < 0 ? 0 : (long)(at - clock_wall_ms() / 1000);
+		int64_t at;
+		seconds = http_date(text, &at) ? (long)((at - clock_wall_ms()) / 1000) : 0;
 	}
 	return seconds <= 0 ? 0 : seconds > INT32_MAX ? INT64_C(1000) * INT32_MAX : seconds * 1000;
 }

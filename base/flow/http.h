@@ -63,6 +63,8 @@ struct http_response {
 void http_response_done(struct http_response *r);
 /* The value of the first header of that name (case-insensitive), or NULL. Borrowed. */
 const char *http_header(const struct http_response *r, const char *name);
+/* A date (RFC 9110, 5.6.7), or what libcurl takes for one. False: none of the years to 9999. */
+bool http_date(const char *text, int64_t *ret_ms);
 /* How long it asks to wait by Retry-After, seconds or a date (RFC 9110, 10.2.3); 0: it does not. */
 int64_t http_retry_after_ms(const struct http_response *r);
 

@@ -1,4 +1,3 @@
-#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
@@ -143,11 +142,7 @@ bool s3_time(const char *text, int64_t *ret_ms)
 		memcpy(seconds + len, "Z", 2);
 		return clock_parse_rfc3339(seconds, ret_ms, &ignored) == 0;
 	}
-	time_t at = curl_getdate(text, NULL);
-	if (at == -1)
-		return false;
-	*ret_ms = (int64_t)at * 1000;
-	return true;
+	return http_date(text, ret_ms);
 }
 
 /* ---- what deserves more words ---- */

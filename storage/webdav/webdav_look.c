@@ -1,5 +1,4 @@
 /* PROPFIND, and its multistatus. */
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/xml.h"
@@ -86,9 +85,8 @@ static int add_entry(const struct xml_node *response, struct webdav_entries *e, 
 			      ? xml_child(xml_child(props, "resourcetype"), "collection") != NULL
 			      : href[0] != '\0' && href[strlen(href) - 1] == '/';
 	entry.has_bytes = bytes != NULL && read_number(bytes, &entry.bytes);
-	/* IMF-fixdate (RFC 9110, 5.6.7) */
-	time_t when = modified != NULL ? curl_getdate(modified, NULL) : -1;
-	entry.modified_ms = when > 0 ? (int64_t)when * 1000 : 0;
+	if (modified != NULL && !http_date(modified, &entry.modified_ms))
+		entry.modified_ms = 0;
 	if (e->count == 0 && room != NULL && !read_number(room, &e->room))
 		e->room = UINT64_MAX;
 	e->items[e->count++] = entry;
@@ -135,8 +133,8 @@ int webdav_look(struct webdav *d, const char *name, unsigned depth, struct webda
 	if (webdav_parse(answer.body.data, answer.body.len, ret, err) < 0)
 		return err_wrap(err, "properties of '%s'", what);
 	const char *date = http_header(&answer, "Date");
-	time_t now = date != NULL ? curl_getdate(date, NULL) : -1;
-	ret->now_ms = now > 0 ? (int64_t)now * 1000 : 0;
+	if (date == NULL || !http_date(date, &ret->now_ms))
+		ret->now_ms = 0;
 	if (depth == 0 && ret->count == 0) {
 		webdav_entries_done(ret);
 		return err_set(err, ERR_CORRUPT, "properties of '%s': the answer has none", what);

@@ -289,6 +289,7 @@ static void time__in_both_forms__is_read(void **state)
 	assert_false(s3_time("", &ms));
 	assert_false(s3_time("2026-99-23T11:00:00Z", &ms));
 	assert_false(s3_time("soon", &ms));
+	assert_false(s3_time("Mon, 01 Jan 2147483647 00:00:00 GMT", &ms));
 }
 
 int main(void)
