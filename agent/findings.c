@@ -26,8 +26,11 @@ int findings_fail(struct findings *f, const char *what, const struct err *why, s
 	/* An error of a store names it already. */
 	size_t len = strlen(what);
 	bool named = strncmp(why->msg, what, len) == 0 && strncmp(why->msg + len, ": ", 2) == 0;
+	/* What PostgreSQL says may end with a question. */
+	size_t end = strlen(why->msg);
+	const char *between = end > 0 && why->msg[end - 1] == '?' ? " " : ". ";
 	if (str_printf(&text, err, "%s%s%s", why->msg + (named ? len + 2 : 0),
-		       why->hint[0] ? ". " : "", why->hint) < 0)
+		       why->hint[0] ? between : "", why->hint) < 0)
 		return -1;
 	return findings_add(f, "failed", what, text, err);
 }

@@ -46,6 +46,10 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 			ini = json_str_or(server, "conffile", NULL);
 	} else if (ini == NULL) {
 		*err = why;
+		if (why.code == ERR_UNREACHABLE)
+			return err_hint(err, "Check that PgBouncer runs, and host and port in "
+					     "[pgbouncer] url; or set config there to the path of "
+					     "pgbouncer.ini.");
 		return err_hint(err,
 				"Set [pgbouncer] config to the path of pgbouncer.ini, or add the "
 				"user to admin_users or stats_users.");

@@ -40,6 +40,8 @@ class PostgresFails(StackCase):
 
     def test_backup__server_down__unreachable_with_host_and_port(self):
         self.stack.stop("pgbouncer")
+        result = self.stack.lifeboat("backup", "--only", "pgbouncer")
+        self.assert_failed(result, 69, str(self.stack.ports["pgbouncer"]), "HINT: Check that PgBouncer runs")
         self.stack.stop("postgres")
         try:
             with self.nothing_changes():
