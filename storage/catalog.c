@@ -120,8 +120,7 @@ static int read_sidecar(struct store *s, const char *stack, const struct store_o
 	struct sidecar side;
 	if (load_json(s, b->sidecar, SIDECAR_MAX_BYTES, &b->sidecar_json, err) < 0 ||
 	    sidecar_parse(b->sidecar_json, &side, err) < 0 ||
-	    check_sidecar(&side, stack, b->id, objects, err) < 0 ||
-	    clock_parse_rfc3339(side.started, &b->taken_ms, err) < 0)
+	    check_sidecar(&side, stack, b->id, objects, err) < 0)
 		return -1;
 	copy_text(b->archive, sizeof b->archive, side.archive);
 	copy_text(b->sha256, sizeof b->sha256, side.sha256);

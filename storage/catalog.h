@@ -31,7 +31,7 @@ struct backup {
 	char id[32];       /* 20261123T020000Z-3f9c */
 	char archive[201]; /* object name */
 	char sidecar[201];
-	int64_t taken_ms; /* start of the snapshot, wall clock */
+	int64_t taken_ms; /* the time in its id, which no sidecar can gainsay */
 	uint64_t stored_bytes;
 	char sha256[65];
 	bool pinned, suspicious;

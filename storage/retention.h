@@ -12,8 +12,9 @@
  * the untested, and to all, and what any of the three keeps stays. So "last 3" keeps the 3 newest
  * and, if these are not proven, the 3 newest proven as well.
  *
- * Never deleted: the newest of each rank, pinned ones, those in use. "min 3" keeps the newest of
- * the rest, again rank by rank, until there are 3. No rule at all keeps everything.
+ * Never deleted: the newest of all, of the untested and proven, and of the proven; the newest whole
+ * one that passed a drill, suspicious or not; pinned ones, those in use. "min 3" keeps the newest
+ * of the rest, again rank by rank, until there are 3. No rule at all keeps everything.
  */
 #ifndef LIFEBOAT_STORAGE_RETENTION_H
 #define LIFEBOAT_STORAGE_RETENTION_H

@@ -239,6 +239,22 @@ static void load__some_backups__newest_first_with_what_the_sidecar_says(void **s
 	catalog_done(&c);
 }
 
+/* Of an archive that was adopted the sidecar says what its manifest said. */
+static void load__sidecar_that_claims_another_time__counts_by_its_id(void **state)
+{
+	struct room *r = *state;
+	struct catalog c = {0};
+	const char *older = "20261122T020000Z-0000", *newer = "20261123T020000Z-3f9c";
+	char name[201];
+	put_backup(r, "hdms", older);
+	put_backup(r, "hdms", newer);
+	assert_int_equal(catalog_sidecar_name("hdms", older, name, &r->err), 0);
+	put_json(r, name, sidecar_of("hdms", older, "2999-01-01T00:00:00Z"));
+	assert_int_equal(catalog_load(r->store, "hdms", &c, &r->err), 0);
+	assert_string_equal(c.items[0].id, newer);
+	catalog_done(&c);
+}
+
 static void load__foreign_objects__are_not_seen(void **state)
 {
 	struct room *r = *state;
@@ -704,6 +720,7 @@ int main(void)
 	    T(load__empty_store__has_nothing),
 	    T(load__some_backups__newest_first_with_what_the_sidecar_says),
 	    T(load__an_encrypted_backup__is_listed_and_removed_whole),
+	    T(load__sidecar_that_claims_another_time__counts_by_its_id),
 	    T(load__foreign_objects__are_not_seen),
 	    T(load__a_wrong_field__is_broken_with_the_reason),
 	    T(load__no_json_at_all__is_broken),
