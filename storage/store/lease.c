@@ -307,10 +307,11 @@ int lease_take(struct store *store, const char *name, const char *command, struc
 		return -1;
 	/* The check also tells a creation that failed because it had succeeded unheard, and one
 	 * that came so late that its number was over already. */
-	if (create_next(l, err) < 0 || check_highest(l, &all, err) < 0)
+	if (create_next(l, err) < 0)
 		return -1;
+	/* Given back from now on, if it is ours. */
 	l->lost = (struct err)ERR_INIT;
-	if (start_thread(l, err) < 0)
+	if (check_highest(l, &all, err) < 0 || start_thread(l, err) < 0)
 		return -1;
 	for (size_t i = 0; i < all.count; i++) {
 		struct err ignored = ERR_INIT;
