@@ -64,7 +64,6 @@ int main(int argc, char **argv)
 	    .file = stdout,
 	    .json = cli_wants_json(argc, words),
 	    .quiet = cli != NULL && cli_flag(cli, "quiet"),
-	    .verbose = cli != NULL && cli_flag(cli, "verbose"),
 	    .colour = output_colour_wanted(STDOUT_FILENO),
 	    .width = output_width(STDOUT_FILENO),
 	};
@@ -73,7 +72,7 @@ int main(int argc, char **argv)
 		return err_exit_status(own.code);
 	if (parsed < 0)
 		return report(out, &err);
-	log_set_level(opts.verbose ? LOG_DEBUG : opts.quiet ? LOG_WARN : LOG_INFO);
+	log_set_level(cli_flag(cli, "verbose") ? LOG_DEBUG : opts.quiet ? LOG_WARN : LOG_INFO);
 	struct app app = {.cli = cli, .out = out};
 	if (cancel_install(&err) < 0 || run(&app, &err) < 0)
 		return report(out, &err);

@@ -14,17 +14,6 @@
 
 enum { CONFIG_MAX_BYTES = 1 << 20 };
 
-const char *daemon_event_name(enum daemon_event_kind kind)
-{
-	static const char *const names[] = {
-	    [DAEMON_STARTED] = "started",     [DAEMON_JOB_BEGAN] = "job_began",
-	    [DAEMON_JOB_ENDED] = "job_ended", [DAEMON_OVERDUE] = "overdue",
-	    [DAEMON_RECOVERED] = "recovered", [DAEMON_MISSED] = "missed",
-	    [DAEMON_RELOADED] = "reloaded",   [DAEMON_REFUSED] = "refused",
-	    [DAEMON_STOPPING] = "stopping"};
-	return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
-}
-
 void daemon_raise(struct daemon *d, enum daemon_event_kind kind, enum job_kind job,
 		  const json_t *facts)
 {

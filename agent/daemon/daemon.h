@@ -65,9 +65,6 @@ struct daemon_event {
 	const json_t *facts; /* borrowed: valid during the call */
 };
 
-/* "job_began", …: for logs and payloads. Never NULL. */
-const char *daemon_event_name(enum daemon_event_kind kind);
-
 /* What a part wants of the loop until it is asked again, before every sleep. */
 struct daemon_wish {
 	int fd;              /* wake when it is readable (an epoll descriptor holds many); -1 */

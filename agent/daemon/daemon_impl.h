@@ -29,7 +29,6 @@ struct daemon {
 	int64_t run_began_ms; /* monotonic */
 	struct child *hook;   /* after a job that was killed */
 	struct deadline hook_until;
-	struct agenda_end job_end;
 
 	bool stopping;
 	unsigned stop_signals; /* that were heeded */

@@ -61,11 +61,6 @@ bool output_is_quiet(const struct output *o)
 	return o->opts.quiet;
 }
 
-bool output_is_verbose(const struct output *o)
-{
-	return o->opts.verbose;
-}
-
 /* Appends `text` as it may reach a terminal. Bytes from 0x80 on are UTF-8 and left alone, but for
  * C1 control characters (U+0080 to U+009F), which some terminals obey. */
 static int clean(const char *text, bool colour, struct buf *out, struct err *err)

@@ -28,7 +28,7 @@
 
 struct output_opts {
 	FILE *file; /* stdout; borrowed */
-	bool json, quiet, verbose;
+	bool json, quiet;
 	bool colour;    /* see output_colour_wanted */
 	unsigned width; /* of the terminal, see output_width; 0: there is none */
 };
@@ -46,7 +46,6 @@ unsigned output_width(int fd);
 
 bool output_is_json(const struct output *o);
 bool output_is_quiet(const struct output *o);
-bool output_is_verbose(const struct output *o);
 
 void output_line(struct output *o, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* On a terminal broken between words to its width, `indent` columns in after the first line. */

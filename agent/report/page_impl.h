@@ -27,16 +27,6 @@ void page_stores(struct html *h, const json_t *stores);
 void page_jobs(struct html *h, const json_t *agent);
 void page_plots(struct html *h, const json_t *doc);
 
-struct page_point {
-	int64_t at_ms;
-	uint64_t value;
-	const char *id; /* of the backup; borrowed */
-};
-enum page_unit { PAGE_BYTES, PAGE_MS };
-/* A figure with axes, a line, and its values in words. Points in order of time. */
-void page_plot(struct html *h, const char *title, enum page_unit unit,
-	       const struct page_point *points, size_t count);
-
 /* Is this backup also in a store before number `store`? */
 bool page_seen(const json_t *stores, size_t store, const char *id);
 

@@ -17,13 +17,21 @@ enum {
 	DOTS_MAX = 60
 };
 
-static const char *value_text(enum page_unit unit, uint64_t v, char out[FORMAT_BYTES])
+struct point {
+	int64_t at_ms;
+	uint64_t value;
+	const char *id; /* of the backup; borrowed */
+};
+
+enum unit { UNIT_BYTES, UNIT_MS };
+
+static const char *value_text(enum unit unit, uint64_t v, char out[FORMAT_BYTES])
 {
-	return unit == PAGE_BYTES ? format_size(v, out) : format_duration((int64_t)v, out);
+	return unit == UNIT_BYTES ? format_size(v, out) : format_duration((int64_t)v, out);
 }
 
 /* A step of which about three reach `most`, in numbers that people like. */
-static uint64_t nice_step(enum page_unit unit, uint64_t most)
+static uint64_t nice_step(enum unit unit, uint64_t most)
 {
 	static const uint64_t times[] = {1,       10,      50,       100,      200,      500,
 					 1000,    2000,    5000,     10000,    15000,    30000,
@@ -31,7 +39,7 @@ static uint64_t nice_step(enum page_unit unit, uint64_t most)
 					 3600000, 7200000, 10800000, 21600000, 43200000, 86400000};
 	static const uint64_t factors[] = {1, 2, 5, 10, 20, 50, 100, 200, 500};
 	uint64_t wanted = most / 3 + 1;
-	if (unit == PAGE_MS) {
+	if (unit == UNIT_MS) {
 		for (size_t i = 0; i < sizeof times / sizeof *times; i++)
 			if (times[i] >= wanted)
 				return times[i];
@@ -61,7 +69,7 @@ static double y_of(const struct scale *s, uint64_t value)
 	return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
 }
 
-static void put_axes(struct html *h, enum page_unit unit, const struct scale *s, uint64_t step)
+static void put_axes(struct html *h, enum unit unit, const struct scale *s, uint64_t step)
 {
 	for (uint64_t v = 0; v <= s->top; v += step) {
 		char text[FORMAT_BYTES];
@@ -87,8 +95,8 @@ static void put_axes(struct html *h, enum page_unit unit, const struct scale *s,
 	html_raw(h, "</text>");
 }
 
-static void put_line(struct html *h, enum page_unit unit, const struct scale *s,
-		     const struct page_point *points, size_t count)
+static void put_line(struct html *h, enum unit unit, const struct scale *s,
+		     const struct point *points, size_t count)
 {
 	char text[FORMAT_BYTES];
 	html_raw(h, "<polyline class=\"line\" points=\"");
@@ -108,8 +116,7 @@ static void put_line(struct html *h, enum page_unit unit, const struct scale *s,
 }
 
 /* "Newest 1.2 MiB; between 1.1 MiB and 1.3 MiB" */
-static void put_words(struct html *h, enum page_unit unit, const struct page_point *points,
-		      size_t count)
+static void put_words(struct html *h, enum unit unit, const struct point *points, size_t count)
 {
 	char low[FORMAT_BYTES], high[FORMAT_BYTES], newest[FORMAT_BYTES];
 	uint64_t least = points[0].value, most = points[0].value;
@@ -125,8 +132,9 @@ static void put_words(struct html *h, enum page_unit unit, const struct page_poi
 			   value_text(unit, least, low), value_text(unit, most, high));
 }
 
-void page_plot(struct html *h, const char *title, enum page_unit unit,
-	       const struct page_point *points, size_t count)
+/* A figure with axes, a line, and its values in words. Points in order of time. */
+static void put_figure(struct html *h, const char *title, enum unit unit,
+		       const struct point *points, size_t count)
 {
 	html_raw(h, "<figure><figcaption>");
 	html_text(h, title);
@@ -159,19 +167,19 @@ void page_plot(struct html *h, const char *title, enum page_unit unit,
 
 static int by_time(const void *a, const void *b)
 {
-	const struct page_point *x = a, *y = b;
+	const struct point *x = a, *y = b;
 	return x->at_ms < y->at_ms ? -1 : x->at_ms > y->at_ms ? 1 : 0;
 }
 
 struct points {
-	struct page_point *items;
+	struct point *items;
 	size_t count;
 };
 
 static void add(struct html *h, struct points *p, const json_t *obj, const char *time,
 		const char *key)
 {
-	struct page_point *grown;
+	struct point *grown;
 	if (h->failed)
 		return;
 	grown = mem_grow(p->items, p->count, sizeof *grown, "a plot", h->err);
@@ -179,24 +187,24 @@ static void add(struct html *h, struct points *p, const json_t *obj, const char 
 	if (grown == NULL)
 		return;
 	p->items = grown;
-	p->items[p->count++] = (struct page_point){.at_ms = overview_time(obj, time),
-						   .value = json_u64_or(obj, key, 0),
-						   .id = json_str_or(obj, "id", "?")};
+	p->items[p->count++] = (struct point){.at_ms = overview_time(obj, time),
+					      .value = json_u64_or(obj, key, 0),
+					      .id = json_str_or(obj, "id", "?")};
 }
 
 /* The newest POINTS_MAX of them. */
-static void plot(struct html *h, const char *title, enum page_unit unit, struct points *p)
+static void plot(struct html *h, const char *title, enum unit unit, struct points *p)
 {
 	size_t skip = p->count > POINTS_MAX ? p->count - POINTS_MAX : 0;
 	if (p->count > 0)
 		qsort(p->items, p->count, sizeof *p->items, by_time);
 	if (!h->failed)
-		page_plot(h, title, unit, p->count > 0 ? p->items + skip : NULL, p->count - skip);
+		put_figure(h, title, unit, p->count > 0 ? p->items + skip : NULL, p->count - skip);
 	free(p->items);
 }
 
-static void plot_backups(struct html *h, const char *title, enum page_unit unit,
-			 const json_t *stores, const char *key)
+static void plot_backups(struct html *h, const char *title, enum unit unit, const json_t *stores,
+			 const char *key)
 {
 	struct points p = {0};
 	size_t s, i;
@@ -223,14 +231,14 @@ void page_plots(struct html *h, const json_t *doc)
 	json_t *e;
 	html_raw(h, "<section aria-labelledby=\"time\"><h2 id=\"time\">Over time</h2>\n"
 		    "<div class=\"plots\">\n");
-	plot_backups(h, "Size of a backup", PAGE_BYTES, stores, "bytes");
-	plot_backups(h, "Time a backup takes", PAGE_MS, stores, "duration_ms");
+	plot_backups(h, "Size of a backup", UNIT_BYTES, stores, "bytes");
+	plot_backups(h, "Time a backup takes", UNIT_MS, stores, "duration_ms");
 	json_array_foreach(json_object_get(doc, "drills"), i, e)
 	{
 		if (strcmp(json_str_or(e, "outcome", ""), "passed") == 0 &&
 		    overview_time(e, "started") > 0)
 			add(h, &restores, e, "started", "restore_ms");
 	}
-	plot(h, "Time a restore takes (RTO)", PAGE_MS, &restores);
+	plot(h, "Time a restore takes (RTO)", UNIT_MS, &restores);
 	html_raw(h, "</div></section>\n");
 }

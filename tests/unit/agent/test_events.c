@@ -95,14 +95,24 @@ static int ear_reload(void *part, const struct config *c, struct err *err)
 	return 0;
 }
 
+static const char *event_name(enum daemon_event_kind kind)
+{
+	static const char *const names[] = {
+	    [DAEMON_STARTED] = "started",     [DAEMON_JOB_BEGAN] = "job_began",
+	    [DAEMON_JOB_ENDED] = "job_ended", [DAEMON_OVERDUE] = "overdue",
+	    [DAEMON_RECOVERED] = "recovered", [DAEMON_MISSED] = "missed",
+	    [DAEMON_RELOADED] = "reloaded",   [DAEMON_REFUSED] = "refused",
+	    [DAEMON_STOPPING] = "stopping"};
+	return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "?";
+}
+
 static void hear(void *part, const struct daemon_event *e)
 {
 	struct ear *ear = part;
 	json_t *job = e->job == JOB_KINDS ? json_null() : json_string(job_kind_name(e->job));
 	json_t *facts = json_deep_copy(e->facts);
-	json_array_append_new(ear->heard,
-			      json_pack("{s:s, s:o, s:o}", "event", daemon_event_name(e->kind),
-					"job", job, "facts", facts));
+	json_array_append_new(ear->heard, json_pack("{s:s, s:o, s:o}", "event", event_name(e->kind),
+						    "job", job, "facts", facts));
 }
 
 /* Each thing that happens makes the next one happen. */
