@@ -106,14 +106,9 @@ static int split_choices(const struct config_key *key, struct strlist *ret, stru
 	return 0;
 }
 
-static void strlist_donep(struct strlist *l)
-{
-	strlist_done(l);
-}
-
 static int check_choice(const struct config_key *key, const char *text, struct err *err)
 {
-	CLEANUP(strlist_donep) struct strlist words = {0};
+	CLEANUP(strlist_done) struct strlist words = {0};
 	struct buf all;
 	if (split_choices(key, &words, err) < 0)
 		return -1;
@@ -154,7 +149,7 @@ static const char *url_form(const struct config_key *key)
 /* Says nothing of the value but its scheme: the rest may be secret. */
 static int check_url(const struct config_key *key, const char *text, struct err *err)
 {
-	CLEANUP(strlist_donep) struct strlist schemes = {0};
+	CLEANUP(strlist_done) struct strlist schemes = {0};
 	const char *colon = strstr(text, "://");
 	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
 	bool is_scheme = len > 0 && len <= 16;

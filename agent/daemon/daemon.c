@@ -26,14 +26,9 @@ void daemon_raise(struct daemon *d, enum daemon_event_kind kind, enum job_kind j
 
 /* ---- how things stand ---- */
 
-static void strlist_donep(struct strlist *l)
-{
-	strlist_done(l);
-}
-
 json_t *daemon_facts(struct daemon *d)
 {
-	CLEANUP(strlist_donep) struct strlist warnings = {0};
+	CLEANUP(strlist_done) struct strlist warnings = {0};
 	struct err err = ERR_INIT;
 	json_t *doc = NULL;
 	struct state_facts f = {.config = d->config,

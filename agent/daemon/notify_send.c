@@ -204,17 +204,12 @@ static int send_mail(const struct sending *s, const json_t *notice, struct err *
 
 /* ---- by a command ---- */
 
-static void strlist_donep(struct strlist *l)
-{
-	strlist_done(l);
-}
-
 static int run_command(const struct sending *s, const json_t *notice, struct err *err)
 {
 	const struct config_notify *n = s->to;
 	static const char *const fields[] = {"event", "title",   "message", "stack",
 					     "job",   "outcome", "backup"};
-	CLEANUP(strlist_donep) struct strlist env = {0};
+	CLEANUP(strlist_done) struct strlist env = {0};
 	for (size_t i = 0; config_env_notify[i] != NULL; i++)
 		if (strlist_pushf(&env, err, "%s=%s", config_env_notify[i],
 				  json_str_or(notice, fields[i], "")) < 0)
