@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/fault.h"
-#include "restore/sandbox.h"
+#include "restore/place_postgres.h"
 
 static unsigned major_of(const json_t *section)
 {
@@ -225,6 +225,17 @@ static int trust_line(struct buf *b, const char *type, const char *role, const c
 	return rc == 0 ? buf_printf(b, err, "\" %s trust\n", address) : -1;
 }
 
+static int put_hba(struct sandbox *sb, const json_t *section, const json_t *file, struct buf *out,
+		   struct err *err)
+{
+	CLEANUP(buf_done) struct buf text;
+	buf_init(&text, (size_t)16 << 20);
+	if (sandbox_member(sb, json_str_or(file, "member", ""), &text, err) < 0)
+		return -1;
+	return place_postgres_hba(sb, section, json_str_or(file, "path", ""), buf_text(&text), out,
+				  err);
+}
+
 /* The hba that the sandbox runs on: production's, after what lets the agent itself in: through the
  * socket, which lies in a folder that only the server's user can enter, or from an address that is
  * the agent's alone. */
@@ -249,7 +260,7 @@ static int sandbox_hba(struct sandbox *sb, const json_t *section, struct err *er
 		const char *member = json_str_or(file, "member", NULL);
 		if (rc == 0 && member != NULL &&
 		    strcmp(json_str_or(file, "role", ""), "hba") == 0) {
-			rc = sandbox_member(sb, member, &b, err);
+			rc = put_hba(sb, section, file, &b, err);
 			found = true;
 		}
 	}
@@ -285,24 +296,28 @@ static const char *const loading_settings[] = {
     "log_statement=none",
     "log_min_duration_statement=-1",
     "log_min_error_statement=panic",
-    NULL, /* room for what only newer servers know */
-    NULL,
-    NULL,
 };
 
-/* The settings for a server of this major version. */
-static void settings_for_loading(unsigned major, const char *ret[])
+static int settings_for_loading(unsigned major, struct strlist *ret, struct err *err)
 {
-	size_t n = 0;
-	while (loading_settings[n] != NULL) {
-		ret[n] = loading_settings[n];
-		n++;
-	}
-	if (major >= 17) {
-		ret[n++] = "summarize_wal=off"; /* needs a higher wal_level */
-		ret[n++] = "transaction_timeout=0";
-	}
-	ret[n] = NULL;
+	for (size_t i = 0; i < sizeof loading_settings / sizeof *loading_settings; i++)
+		if (strlist_push(ret, loading_settings[i], err) < 0)
+			return -1;
+	if (major < 17)
+		return 0;
+	/* The first needs a higher wal_level. */
+	return strlist_push(ret, "summarize_wal=off", err) < 0
+		   ? -1
+		   : strlist_push(ret, "transaction_timeout=0", err);
+}
+
+/* Volumes that the server sees besides its data. */
+static int others_of(const struct sandbox *sb, struct strlist *ret, struct err *err)
+{
+	for (size_t i = 0; i < sb->tablespaces.count; i++)
+		if (strlist_push(ret, sb->tablespaces.items[i], err) < 0)
+			return -1;
+	return sb->postgres_outside != NULL ? strlist_push(ret, sb->postgres_outside, err) : 0;
 }
 
 struct globals {
@@ -590,27 +605,27 @@ static int load_contents(struct sandbox *sb, const json_t *section, struct err *
 
 int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 {
-	CLEANUP(freep) char *volume = NULL, *outside = NULL;
+	CLEANUP(freep) char *volume = NULL, *hba = NULL;
+	CLEANUP(strlist_done) struct strlist settings = {0}, others = {0};
 	const char *production = json_str_or(section, "volume", "postgres_data");
 	sb->loading = "postgres";
 	const char *path = json_str_or(json_object_get(section, "server"), "data_directory", NULL);
 	if (sandbox_volume(sb, "postgres", production, path, &volume, err) < 0 ||
 	    init_cluster(sb, section, volume, err) < 0 || put_config(sb, volume, err) < 0 ||
-	    sandbox_outside(sb, "postgres", "postgres/outside/", production, &outside, err) < 0 ||
+	    sandbox_outside(sb, "postgres", "postgres/outside/", production, &sb->postgres_outside,
+			    err) < 0 ||
 	    plan_tablespaces(sb, section, err) < 0 ||
 	    engine_server_new(sb->job->engine, "postgres", major_of(section), &sb->postgres, err) <
 		0 ||
-	    sandbox_hba(sb, section, err) < 0)
+	    sandbox_hba(sb, section, err) < 0 || others_of(sb, &others, err) < 0 ||
+	    settings_for_loading(major_of(section), &settings, err) < 0 ||
+	    place_postgres_tls(sb, section, &settings, err) < 0 ||
+	    str_dupn(sb->postgres_hba, sb->postgres_hba_own, &hba, err) < 0)
 		return -1;
-	CLEANUP(freep) char *hba = NULL;
-	if (str_dupn(sb->postgres_hba, sb->postgres_hba_own, &hba, err) < 0)
-		return -1;
-	const char *settings[sizeof loading_settings / sizeof *loading_settings];
-	settings_for_loading(major_of(section), settings);
 	struct server_spec spec = {.volume = volume,
-				   .others = (const char *const *)sb->tablespaces.items,
+				   .others = (const char *const *)others.items,
 				   .port = port_of(section),
-				   .settings = settings,
+				   .settings = (const char *const *)settings.items,
 				   .hba = hba,
 				   .by_socket = true};
 	if (server_start(sb->postgres, &spec, err) < 0)
@@ -636,16 +651,19 @@ static bool is_reached_by_others(const struct sandbox *sb)
 
 int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 {
-	static const char *const settings[] = {"cron.launch_active_jobs=off", NULL};
+	CLEANUP(strlist_done) struct strlist settings = {0}, others = {0};
 	CLEANUP(freep) char *volume = NULL, *url = NULL;
 	CLEANUP(pg_freep) struct pg *pg = NULL;
 	const char *production = json_str_or(section, "volume", "postgres_data");
-	if (sandbox_volume_name(sb, production, &volume, err) < 0)
+	if (sandbox_volume_name(sb, production, &volume, err) < 0 ||
+	    others_of(sb, &others, err) < 0 ||
+	    strlist_push(&settings, "cron.launch_active_jobs=off", err) < 0 ||
+	    place_postgres_tls(sb, section, &settings, err) < 0)
 		return -1;
 	struct server_spec spec = {.volume = volume,
-				   .others = (const char *const *)sb->tablespaces.items,
+				   .others = (const char *const *)others.items,
 				   .port = port_of(section),
-				   .settings = settings,
+				   .settings = (const char *const *)settings.items,
 				   .hba = sb->postgres_hba,
 				   .by_socket = !is_reached_by_others(sb),
 				   .leave_running = sb->job->leave_servers};

@@ -169,22 +169,27 @@ static int walk_conf_line(struct listing *l, const char *from, const char *line,
 static int walk_hba_line(struct listing *l, const char *from, const char *line, int depth,
 			 struct err *err)
 {
-	CLEANUP(freep) char *keyword = NULL;
-	bool bare;
-	if (next_word(&line, '"', " \t\r,", &keyword, &bare, err) < 0)
-		return -1;
-	bool include = bare && is_include(keyword) && pg_server_version(l->pg) >= 160000;
-	for (;;) {
+	CLEANUP(freep) char *include = NULL;
+	for (bool first = true;; first = false) {
 		CLEANUP(freep) char *word = NULL;
+		bool bare;
+		/* @"a name" is one word as well. */
+		line += strspn(line, " \t\r,");
+		bool list = *line == '@';
+		line += list;
 		if (next_word(&line, '"', " \t\r,", &word, &bare, err) < 0)
 			return -1;
 		if (word[0] == '\0')
 			return 0;
-		if (include)
-			return walk_include(l, from, keyword, word, SYNTAX_HBA, depth, err);
-		if (bare && word[0] == '@' &&
-		    walk_include(l, from, "@", word + 1, SYNTAX_HBA, depth, err) < 0)
+		if (include != NULL)
+			return walk_include(l, from, include, word, SYNTAX_HBA, depth, err);
+		if (list && walk_include(l, from, "@", word, SYNTAX_HBA, depth, err) < 0)
 			return -1;
+		if (first && bare && !list && is_include(word) &&
+		    pg_server_version(l->pg) >= 160000) {
+			include = word;
+			word = NULL;
+		}
 	}
 }
 

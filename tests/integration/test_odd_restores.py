@@ -120,6 +120,38 @@ class PartitionsAndTablespace(Sandboxed):
         self.assert_no_process_left()
 
 
+class FilesByTheirPaths(Sandboxed):
+    """TLS files and lists of names that the configuration names, and that are gone with the machine."""
+
+    STACK = {"components": ("postgres",), "populate": False}
+
+    def test_restore__on_a_machine_without_them__passes(self):
+        stack, data = self.stack, self.stack.volumes / "postgres_data"
+        place = stack.folder / "in etc"
+        stack._folder(place)
+        run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+             "-keyout", place / "key.pem", "-out", place / "cert.pem"])
+        (place / "people").write_text("hdms\n")
+        (data / "admins").write_text('@"more admins"\n"@people"\n')
+        (data / "more admins").write_text("hdms\n")
+        hba = data / "pg_hba.conf"
+        hba.write_text('# who: @nobody\nhostssl "@all",all @admins,@"%s/people" all scram-sha-256\n' % place
+                       + hba.read_text())
+        for path in (*place.iterdir(), *data.glob("*admins")):
+            stack.give(path)
+            path.chmod(0o600)
+        for name, value in (("ssl_cert_file", place / "cert.pem"), ("ssl_key_file", place / "key.pem"), ("ssl", "on")):
+            stack.sql("postgres", "ALTER SYSTEM SET %s = '%s'" % (name, value))
+        stack.sql("postgres", "SELECT pg_reload_conf()")
+        stack.lifeboat("backup", expect=0)
+        place.rename(stack.folder / "gone")
+        with self.held("before-proof", "restore", "--as", "elsewhere") as held:
+            self.sandbox_sql("elsewhere", "postgres", "SELECT 1 / (SELECT count(*) FROM pg_hba_file_rules WHERE type ="
+                             " 'hostssl' AND database = '{@all,all}' AND user_name = '{hdms,@people,hdms}')"
+                             " / (current_setting('ssl') = 'on')::int")
+        self.assertEqual(held.result.code, 0, str(held.result))
+
+
 class StatementFails(Sandboxed):
     """A materialized view that can't be refreshed without production's search_path: pg_dump takes it and
     pg_restore says so at the end of its load."""
