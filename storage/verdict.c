@@ -132,9 +132,15 @@ int verdict_keep(struct store *s, const struct backup *b, const struct verdict *
 	for (size_t i = 0; i < json_array_size(b->verdicts); i++) {
 		const char *old = json_str_or(json_array_get(b->verdicts, i), "object", "");
 		struct catalog_name parts;
-		if (!is_needed(b->verdicts, i, v) && catalog_name_parse(v->stack, old, &parts) &&
-		    parts.kind == CATALOG_NAME_VERDICT && store_remove(s, old, err) < 0)
+		struct err why = ERR_INIT;
+		if (is_needed(b->verdicts, i, v) || !catalog_name_parse(v->stack, old, &parts) ||
+		    parts.kind != CATALOG_NAME_VERDICT || store_remove(s, old, &why) == 0)
+			continue;
+		/* What the store does not let go yet is for a later verify. */
+		if (why.code != ERR_LOCKED && why.code != ERR_DENIED) {
+			*err = why;
 			return err_wrap(err, "'%s'", old);
+		}
 	}
 	return 0;
 }

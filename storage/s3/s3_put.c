@@ -23,10 +23,11 @@ static bool is_archive(const char *name)
 	return ends_with(name, ".tar.zst") || ends_with(name, ".tar.zst.age");
 }
 
-/* They and what vouches for them; leases and marks come and go. */
+/* They and what vouches for them; leases, marks and verdicts of a verify come and go. */
 static bool is_locked(const struct s3 *s, const char *name)
 {
-	return s->lock_mode != NULL && (is_archive(name) || ends_with(name, ".json"));
+	return s->lock_mode != NULL &&
+	       (is_archive(name) || (ends_with(name, ".json") && strstr(name, ".verify-") == NULL));
 }
 
 static char *locked_until(const struct s3 *s, char out[CLOCK_TEXT_BYTES])

@@ -72,19 +72,20 @@ static void put__of_little__is_one_request_with_all_headers(void **state)
 	must(put("a.tar.zst", false, 5));
 	must(put("a.json", false, 5));
 	must(put("hdms.lease-000000001", false, 0));
+	must(put("a.verify-20261123T050000Z.json", false, 0));
 	s3_case_stop(&c);
-	assert_int_equal(c.fake.answers, 3);
-	assert_int_equal(s3_case_asked(&c, "PUT /bucket/pre/"), 3);
+	assert_int_equal(c.fake.answers, 4);
+	assert_int_equal(s3_case_asked(&c, "PUT /bucket/pre/"), 4);
 	assert_int_equal(s3_case_asked(&c, "x-amz-storage-class: STANDARD_IA\r\n"), 1);
-	assert_int_equal(s3_case_asked(&c, "x-amz-server-side-encryption: aws:kms\r\n"), 3);
-	assert_int_equal(s3_case_asked(&c, "encryption-aws-kms-key-id: k1\r\n"), 3);
+	assert_int_equal(s3_case_asked(&c, "x-amz-server-side-encryption: aws:kms\r\n"), 4);
+	assert_int_equal(s3_case_asked(&c, "encryption-aws-kms-key-id: k1\r\n"), 4);
 	assert_int_equal(s3_case_asked(&c, "x-amz-object-lock-mode: COMPLIANCE\r\n"), 2);
 	clock_rfc3339(clock_wall_ms() + INT64_C(30) * 86400000, until);
 	until[13] = '\0';
 	assert_non_null(strstr(c.fake.heads, until));
 	/* Of {1, 2, 3, 0, 0}, and of nothing. */
-	assert_int_equal(s3_case_asked(&c, "Content-MD5: "), 3);
-	assert_int_equal(s3_case_asked(&c, "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="), 1);
+	assert_int_equal(s3_case_asked(&c, "Content-MD5: "), 4);
+	assert_int_equal(s3_case_asked(&c, "Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg=="), 2);
 	assert_null(strstr(c.fake.heads, "Content-Type"));
 	assert_null(strstr(c.fake.heads, "If-None-Match"));
 }

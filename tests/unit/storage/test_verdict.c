@@ -235,6 +235,25 @@ static void verdicts__that_say_nothing_more__are_removed(void **state)
 	close_fixture(&f);
 }
 
+/* Of a bucket that keeps everything for a while, and of credentials that may not delete. */
+static void verdict__store_that_keeps_the_older_ones__is_kept_all_the_same(void **state)
+{
+	(void)state;
+	static const enum err_code refusals[] = {ERR_LOCKED, ERR_DENIED};
+	struct fixture f;
+	open_fixture(&f);
+	keep(&f, 0, VERDICT_WHOLE, PROOF_PASSED);
+	for (int i = 1; i <= 2; i++) {
+		memory_store_refuse(f.m, MEMORY_REMOVE, 1, refusals[i - 1], false);
+		keep(&f, 10 * i, VERDICT_WHOLE, PROOF_PASSED);
+	}
+	/* And at last they go. */
+	memory_store_refuse(f.m, MEMORY_REMOVE, 0, ERR_DENIED, false);
+	const struct backup *b = keep(&f, 30, VERDICT_WHOLE, PROOF_PASSED);
+	assert_int_equal(json_array_size(b->verdicts), 2);
+	close_fixture(&f);
+}
+
 static void verdicts__of_one_second__are_both_kept(void **state)
 {
 	(void)state;
@@ -395,6 +414,7 @@ int main(void)
 	    cmocka_unit_test(verdict__of_damage_that_nobody_took_back__stays_whatever_its_name),
 	    cmocka_unit_test(verdicts__of_damage_found_again_and_again__are_few),
 	    cmocka_unit_test(verdicts__that_say_nothing_more__are_removed),
+	    cmocka_unit_test(verdict__store_that_keeps_the_older_ones__is_kept_all_the_same),
 	    cmocka_unit_test(verdicts__of_one_second__are_both_kept),
 	    cmocka_unit_test(verdict__as_written__has_what_is_promised),
 	    cmocka_unit_test(verdict__that_lies__is_listed_with_the_reason),
