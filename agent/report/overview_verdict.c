@@ -94,17 +94,13 @@ static uint64_t damaged_in(const json_t *store)
 	return count;
 }
 
-/* Its name stands in front already. */
+/* What follows the store's name, which stands in front already. */
 static const char *without_name(const char *error, const char *label)
 {
-	static const char before[] = "store '";
-	size_t len = strlen(label);
-	if (strncmp(error, before, sizeof before - 1) != 0)
-		return error;
-	const char *after = error + sizeof before - 1;
-	return strncmp(after, label, len) == 0 && strncmp(after + len, "': ", 3) == 0
-		   ? after + len + 3
-		   : error;
+	char name[256];
+	snprintf(name, sizeof name, "store '%s': ", label);
+	const char *at = strstr(error, name);
+	return at != NULL ? at + strlen(name) : error;
 }
 
 static int judge_stores(struct judging *j, size_t *ret_reached)

@@ -223,7 +223,7 @@ static json_t *overview(struct backup *backups, size_t n, enum err_code code)
 	struct err err = ERR_INIT;
 	json_t *doc = NULL;
 	if (code != ERR_NONE)
-		err_set_message(&s.error, code, "it is away");
+		err_set_message(&s.error, code, "catalog of 'hdms': store 'local': it is away");
 	if (overview_build(&f, &doc, &err) < 0)
 		fail_msg("%s", err.msg);
 	return doc;
@@ -322,7 +322,10 @@ static void overview__without_backups_or_store__is_danger(void **state)
 	json_decref(doc);
 	doc = overview(NULL, 0, ERR_UNREACHABLE);
 	assert_string_equal(json_str_or(doc, "verdict", ""), "Danger: no store can be reached.");
-	assert_int_equal(json_array_size(json_object_get(doc, "reasons")), 2);
+	const json_t *reasons = json_object_get(doc, "reasons");
+	assert_int_equal(json_array_size(reasons), 2);
+	assert_string_equal(json_str_or(json_array_get(reasons, 1), "text", ""),
+			    "store 'local' can't be reached: it is away");
 	json_decref(doc);
 }
 
