@@ -137,6 +137,10 @@ static void server__postgres__runs_restarts_on_its_port_and_goes(void **state)
 	has_value(pg, "SHOW archive_mode", "off");
 	has_value(pg, "SHOW synchronous_standby_names", "");
 	has_value(pg, "SHOW logging_collector", "off");
+	/* Before 17 there is no such setting. */
+	has_value(
+	    pg, "SELECT count(*) FROM pg_settings WHERE name = 'event_triggers' AND setting = 'on'",
+	    "0");
 	has_value(pg, "SHOW work_mem", "7MB");
 	has_value(pg, "SHOW fsync", "off");
 	OK(pg_exec(pg, "CREATE TABLE public.t AS SELECT 1 AS a", deadline_in(10000), &why));
