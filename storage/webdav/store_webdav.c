@@ -4,6 +4,7 @@
  * then, so of two agents that create one name at the same moment both may succeed. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/retry.h"
 #include "storage/store/store_part.h"
 #include "storage/webdav/webdav.h"
 
@@ -141,8 +142,10 @@ static int upload_write(void *self, const uint8_t *data, size_t len, struct err 
 static int check_part(struct upload *u, struct err *err)
 {
 	struct store_object o;
-	if (stat_object(u->d, u->part, &o, err) < 0)
-		return -1;
+	struct retry again = {.retries = u->d->retries};
+	while (stat_object(u->d, u->part, &o, err) < 0)
+		if (!retry_again(&again, err))
+			return -1;
 	if (o.bytes != u->bytes)
 		return err_set(err, ERR_CORRUPT,
 			       "'%s' has %llu bytes on the server, of %llu that "
@@ -167,13 +170,38 @@ static int move_part(struct upload *u, struct err *err)
 	return webdav_refused(u->d, &answer, err, "can't name it '%s'", u->name);
 }
 
+/* Nobody else knows the name of the part. */
+static bool has_moved(const struct upload *u)
+{
+	struct store_object o;
+	struct err gone = ERR_INIT, ignored = ERR_INIT;
+	return stat_object(u->d, u->part, &o, &gone) < 0 && gone.code == ERR_ABSENT &&
+	       stat_object(u->d, u->name, &o, &ignored) == 0 && o.bytes == u->bytes;
+}
+
+/* A server that is away for a moment does not cost the hours before. Its answer may have been lost
+ * and not the request. */
+static int name_it(struct upload *u, struct err *err)
+{
+	struct retry again = {.retries = u->d->retries};
+	while (move_part(u, err) < 0) {
+		if ((err->retryable || again.failed > 0) && has_moved(u)) {
+			err_clear(err);
+			return 0;
+		}
+		if (!retry_again(&again, err))
+			return -1;
+	}
+	return 0;
+}
+
 static int upload_close(void *self, struct err *err)
 {
 	struct upload *u = self;
 	if (sink_close(u->body, err) < 0)
 		return -1;
 	u->sent = true;
-	if (check_part(u, err) < 0 || move_part(u, err) < 0)
+	if (check_part(u, err) < 0 || name_it(u, err) < 0)
 		return -1;
 	u->sent = false;
 	return 0;

@@ -37,6 +37,7 @@ int webdav_open(const struct store_opts *opts, bool tls, struct webdav **ret, st
 	if (d == NULL)
 		return -1;
 	d->idle_ms = opts->timeout_ms > 0 ? opts->timeout_ms : IDLE_DEFAULT_MS;
+	d->retries = opts->retries > 0 ? opts->retries : STORE_RETRIES;
 	uint16_t usual = tls ? PORT_TLS : PORT_PLAIN;
 	char port[8] = "";
 	if (store_url_parse(opts->url, usual, &d->at, err) < 0 ||

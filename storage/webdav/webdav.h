@@ -25,6 +25,7 @@ struct webdav {
 	char *user; /* NULL: none */
 	bool plain; /* no TLS, and not to this machine itself */
 	int64_t idle_ms;
+	unsigned retries; /* at the end of an upload, which nobody above can repeat */
 	atomic_bool made; /* the folder is there */
 };
 int webdav_open(const struct store_opts *opts, bool tls, struct webdav **ret, struct err *err)

@@ -131,6 +131,72 @@ static void list__object_that_the_server_says_nothing_of__fails(void **state)
 	}
 }
 
+/* ---- the end of an upload ---- */
+
+#define NO_BODY "Content-Length: 0\r\n\r\n"
+#define FOLDER  "<propstat><prop><resourcetype><collection/></resourcetype></prop>"
+#define OBJECT  "<propstat><prop><getcontentlength>5</getcontentlength></prop>"
+
+/* What PROPFIND says. */
+static void put_207(char out[512], const char *props)
+{
+	char body[256];
+	snprintf(body, sizeof body,
+		 "<multistatus xmlns='DAV:'><response><href>/a/x</href>%s<status>HTTP/1.1 200 OK"
+		 "</status></propstat></response></multistatus>",
+		 props);
+	snprintf(out, 512, "HTTP/1.1 207 Multi-Status\r\nContent-Length: %zu\r\n\r\n%s",
+		 strlen(body), body);
+}
+
+/* Puts five bytes. `end`: what the server says once it has them. */
+static int put_object(const char *const *end, size_t count, struct err *err)
+{
+	struct fake_http fake;
+	struct fake_reply replies[12];
+	struct store *s;
+	struct sink *object;
+	char folder[512], url[64];
+	size_t n = 0;
+	put_207(folder, FOLDER);
+	replies[n++] = (struct fake_reply){.bytes = folder};
+	replies[n++] = (struct fake_reply){.bytes = "HTTP/1.1 201 Created\r\n" NO_BODY};
+	for (size_t i = 0; i < count; i++)
+		replies[n++] = (struct fake_reply){.bytes = end[i]};
+	fake_http_start(&fake, replies, n, NULL);
+	snprintf(url, sizeof url, "dav%s/a", strchr(fake.url, ':'));
+	const struct store_opts o = {.name = "cloud", .url = url, .proxy = "", .retries = 2};
+	assert_int_equal(store_open(&o, &s, err), 0);
+	assert_int_equal(store_put(s, "x", &object, err), 0);
+	assert_int_equal(sink_write(object, "12345", 5, err), 0);
+	int rc = sink_close(object, err);
+	sink_free(object);
+	store_free(s);
+	fake_http_stop(&fake);
+	return rc;
+}
+
+static void upload__server_away_for_a_moment_at_its_end__is_there(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	char whole[512];
+	put_207(whole, OBJECT);
+	const char *const away = "HTTP/1.1 503 Busy\r\n" NO_BODY,
+			  *const gone = "HTTP/1.1 404 Not Found\r\n" NO_BODY,
+			  *const moved = "HTTP/1.1 201 Created\r\n" NO_BODY;
+	const char *const later[] = {away, whole, away, whole, moved};
+	if (put_object(later, 5, &err) < 0)
+		fail_msg("%s", err.msg);
+	/* It was moved, and only the answer was another. */
+	const char *const unheard[] = {whole, away, gone, whole};
+	if (put_object(unheard, 4, &err) < 0)
+		fail_msg("%s", err.msg);
+	/* Somebody took it away: that is no success. */
+	const char *const nowhere[] = {whole, away, gone, gone, gone, gone, gone};
+	assert_int_equal(put_object(nowhere, 7, &err), -1);
+}
+
 static void parse__a_decoded_nul__stays_encoded(void **state)
 {
 	(void)state;
@@ -270,6 +336,7 @@ int main(void)
 	    cmocka_unit_test(parse__an_answer_of_apache__has_all),
 	    cmocka_unit_test(parse__odd_answers__are_understood_or_passed_over),
 	    cmocka_unit_test(list__object_that_the_server_says_nothing_of__fails),
+	    cmocka_unit_test(upload__server_away_for_a_moment_at_its_end__is_there),
 	    cmocka_unit_test(parse__a_decoded_nul__stays_encoded),
 	    cmocka_unit_test(parse__what_is_none__is_corrupt),
 	    cmocka_unit_test(part__made__is_one_of_its_object),
