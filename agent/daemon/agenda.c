@@ -228,6 +228,16 @@ static void plan_retry(struct agenda *a, enum job_kind kind, int64_t now_ms, uin
 		e->retry_ms = at;
 }
 
+static void recover(struct agenda_entry *e, struct agenda_end *ret)
+{
+	*ret = (struct agenda_end){.recovered = e->failures > 0 || e->overdue_since_ms != 0,
+				   .was_overdue = e->overdue_since_ms != 0,
+				   .failures = e->failures,
+				   .failing_since_ms = e->failing_since_ms};
+	e->failures = 0;
+	e->failing_since_ms = e->overdue_since_ms = 0;
+}
+
 /* A backup has reached all stores, so one that was away for a copy is there again. Where copying
  * has no schedule, nothing else would bring it what it lacks, or end its failure. */
 static void owe_copy(struct agenda *a, int64_t now_ms)
@@ -247,13 +257,8 @@ void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job
 	*ret = (struct agenda_end){0};
 	a->running = JOB_KINDS;
 	if (outcome == JOB_SUCCEEDED) {
-		*ret = (struct agenda_end){.recovered = e->failures > 0 || e->overdue_since_ms != 0,
-					   .was_overdue = e->overdue_since_ms != 0,
-					   .failures = e->failures,
-					   .failing_since_ms = e->failing_since_ms};
+		recover(e, ret);
 		e->success_ms = e->run_began_ms;
-		e->failures = 0;
-		e->failing_since_ms = e->overdue_since_ms = 0;
 		if (kind == JOB_BACKUP)
 			owe_copy(a, now_ms);
 		return;
@@ -283,4 +288,13 @@ void agenda_copy_instead(struct agenda *a)
 		copy->run_due_ms = 0;
 	}
 	backup->retry_ms = 0;
+}
+
+void agenda_copied(struct agenda *a, struct agenda_end *ret)
+{
+	struct agenda_entry *backup = &a->entries[JOB_BACKUP];
+	*ret = (struct agenda_end){0};
+	/* A run that failed has succeeded only by agenda_copy_instead. */
+	if (backup->failures > 0 && backup->success_ms == backup->run_began_ms)
+		recover(backup, ret);
 }

@@ -99,6 +99,9 @@ void agenda_ended(struct agenda *a, enum job_kind kind, int64_t now_ms, enum job
  * lack it, so what is tried again is the copying. Given up it is tried once more when a backup has
  * succeeded, unless it has a schedule of its own. */
 void agenda_copy_instead(struct agenda *a);
+/* After a copy that succeeded: where the last backup lacked nothing else it has recovered too, as
+ * *ret then says. */
+void agenda_copied(struct agenda *a, struct agenda_end *ret);
 
 /* The next time of its schedule, with the delay of this host; AGENDA_NEVER without one. */
 int64_t agenda_next_ms(const struct agenda *a, enum job_kind kind, int64_t now_ms);

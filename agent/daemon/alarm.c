@@ -157,6 +157,15 @@ static enum alarm_event heed_end(struct alarms *a, const struct daemon_event *e)
 	return ALARM_SUCCESS;
 }
 
+/* Mostly known from the run itself; that of a backup which lacked its copies alone is not. */
+static void heed_recovery(struct alarms *a, const struct daemon_event *e)
+{
+	const size_t slots[] = {FAILING + (size_t)e->job, OVERDUE + (size_t)e->job};
+	for (size_t i = 0; e->job < JOB_KINDS && i < sizeof slots / sizeof *slots; i++)
+		if (a->conditions[slots[i]].since_ms != 0)
+			end_it(&a->conditions[slots[i]], e->facts);
+}
+
 /* How things stand, where the daemon knows it better than we remember. */
 static void heed_status(struct alarms *a, const struct daemon_event *e)
 {
@@ -202,8 +211,10 @@ enum alarm_event alarms_heed(struct alarms *a, const struct daemon_event *e)
 		if (e->job < JOB_KINDS)
 			raise_it(&a->conditions[OVERDUE + e->job], e->wall_ms, e->facts);
 		break;
-	case DAEMON_RECOVERED: /* known from the run itself */
-	case DAEMON_MISSED:    /* overdue is what comes of it */
+	case DAEMON_RECOVERED:
+		heed_recovery(a, e);
+		break;
+	case DAEMON_MISSED: /* overdue is what comes of it */
 	case DAEMON_STOPPING:
 		break;
 	}

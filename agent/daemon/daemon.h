@@ -45,7 +45,8 @@ enum daemon_event_kind {
 	/* A job has not succeeded although its time is long past. Once, until it has.
 	 * facts: job, due, overdue_since, last_success (or null) */
 	DAEMON_OVERDUE,
-	/* The first success after a failure or after being overdue; comes after its JOB_ENDED.
+	/* The first success after a failure or after being overdue; comes after its JOB_ENDED, and
+	 * of a backup that lacked its copies alone after that of the copying.
 	 * facts: job, failures (how many runs failed in a row), failing_since, was_overdue */
 	DAEMON_RECOVERED,
 	/* The time of a run passed while the daemon was not there, too long ago to catch up.

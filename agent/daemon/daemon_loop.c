@@ -71,12 +71,14 @@ static void raise_recovered(struct daemon *d, enum job_kind kind, const struct a
 static void note_end(struct daemon *d, enum job_kind kind, const struct supervise_end *end)
 {
 	struct err err = ERR_INIT;
-	struct agenda_end change;
+	struct agenda_end change, backup = {0};
 	int64_t now = clock_wall_ms(), took = clock_monotonic_ms() - d->run_began_ms;
 	agenda_ended(&d->agenda, kind, now, end->outcome, end->exit_status, chance(), &change);
 	if (kind == JOB_BACKUP && end->outcome == JOB_FAILED &&
 	    run_backup(kind, end->result) != NULL)
 		agenda_copy_instead(&d->agenda);
+	if (kind == JOB_COPY && end->outcome == JOB_SUCCEEDED)
+		agenda_copied(&d->agenda, &backup);
 	const struct agenda_entry *e = &d->agenda.entries[kind];
 	say_end(end, kind, took, e->retry_ms);
 	json_t *run = d->run;
@@ -92,6 +94,8 @@ static void note_end(struct daemon *d, enum job_kind kind, const struct supervis
 	json_decref(run);
 	if (change.recovered)
 		raise_recovered(d, kind, &change);
+	if (backup.recovered)
+		raise_recovered(d, JOB_BACKUP, &backup);
 }
 
 int daemon_note_lost(struct daemon *d, struct err *err)

@@ -213,6 +213,20 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_ERROR" > outcome""", env={"LI
             d.stop()
         self.assertIn("\nagent    not running: nothing runs by itself", self.stack.lifeboat("status").out)
 
+    def test_backup_that_lacks_its_copies_alone_is_whole_once_they_are_made(self):
+        two = self.stack.folder / "two"
+        two.write_text("no folder")
+        with self.daemon("[store two]\nurl = file://%s\n[schedule]\nretries = 50\nretry_wait = 100ms" % two) as d:
+            d.signal(signal.SIGUSR1)
+            self.assertEqual([run["job"] for run in (d.ended(2), d.state()["history"][-1])], ["copy", "backup"])
+            two.unlink()
+            wait_for("the copy", lambda: d.last("copy")["outcome"] == "success")
+            jobs = d.state()["jobs"]
+            self.assertEqual((jobs["backup"]["failures"], jobs["backup"]["failing_since"], jobs["copy"]["failures"]), (0, None, 0))
+            self.assertNotIn("did not succeed", self.stack.lifeboat("status").out)
+            d.stop()
+        self.assertEqual(len(self.backups()), 1)
+
     def test_killed_job_takes_its_grandchildren_along_and_nothing_else(self):
         with self.daemon("""[schedule]
 retries = 0

@@ -380,8 +380,19 @@ static void copy_instead__backup_is_safe__only_the_copy_is_tried_again(void **st
 	assert_int_equal(look_at(&d, again), JOB_COPY);
 	run(&d, JOB_COPY, MINUTE, JOB_SUCCEEDED);
 	assert_int_equal(d.a.entries[JOB_COPY].run_trigger, JOB_BY_RETRY);
+	assert_int_equal(d.a.entries[JOB_BACKUP].failures, 1);
+	agenda_copied(&d.a, &d.end);
+	assert_true(d.end.recovered);
+	assert_int_equal(d.end.failures, 1);
+	assert_time(d.end.failing_since_ms, "2026-01-01 02:00");
+	assert_int_equal(d.a.entries[JOB_BACKUP].failures, 0);
 	assert_int_equal(look(&d, "2026-01-01 08:00"), JOB_KINDS);
 	assert_false(d.look.overdue[JOB_BACKUP]);
+	/* One that failed by itself has nothing of a copy. */
+	look(&d, "2026-01-02 02:00");
+	run(&d, JOB_BACKUP, MINUTE, JOB_FAILED);
+	agenda_copied(&d.a, &d.end);
+	assert_false(d.end.recovered);
 	assert_int_equal(d.a.entries[JOB_BACKUP].failures, 1);
 	done(&d);
 }

@@ -102,6 +102,20 @@ static void alarms__failure__told_once_then_reminded_then_recovery(void **state)
 	tells(a, &n, NOW + 2 * DAY, "");
 }
 
+static void alarms__backup_gets_its_copies__has_recovered(void **state)
+{
+	(void)state;
+	CLEANUP(alarms_freep) struct alarms *a = fresh();
+	struct config_notify n = notifier(DEFAULTS);
+	assert_int_equal(ended(a, JOB_BACKUP, NOW, "failure"), ALARM_FAILURE);
+	tells(a, &n, NOW, "failure:backup");
+	assert_int_equal(ended(a, JOB_COPY, NOW + HOUR, "success"), ALARM_SUCCESS);
+	tells(a, &n, NOW + HOUR, "");
+	heed(a, DAEMON_RECOVERED, JOB_BACKUP, NOW + HOUR, "{\"job\":\"backup\",\"failures\":1}");
+	tells(a, &n, NOW + HOUR, "recovery:backup");
+	tells(a, &n, NOW + 2 * DAY, "");
+}
+
 static void alarms__clock_goes_back__nothing_waits_for_the_future(void **state)
 {
 	(void)state;
@@ -446,6 +460,7 @@ int main(void)
 	    cmocka_unit_test(alarms__failing_and_overdue__one_recovery),
 	    cmocka_unit_test(alarms__suspicious__until_a_backup_is_not),
 	    cmocka_unit_test(alarms__no_drill_passes__unproven_until_one_does),
+	    cmocka_unit_test(alarms__backup_gets_its_copies__has_recovered),
 	    cmocka_unit_test(alarms__clock_goes_back__nothing_waits_for_the_future),
 	    cmocka_unit_test(alarms__not_wanted__not_told),
 	    cmocka_unit_test(alarms__restart__repeats_nothing),
