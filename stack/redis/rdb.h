@@ -30,7 +30,10 @@ struct rdb_opts {
 struct rdb_database {
 	uint32_t number;
 	uint64_t keys, expiring;
-	uint64_t expired[2];               /* by the two times of the options */
+	uint64_t expired[2]; /* by the two times of the options */
+	/* Of those that don't expire: hashes of which a field has by the second time. With its last
+	 * field such a key goes, and only newer files tell when the first one does. */
+	uint64_t hollow;
 	bool hinted;                       /* the server said how many it would write (RESIZEDB): */
 	uint64_t hint_keys, hint_expiring; /* equal to keys and expiring in a sound file */
 };

@@ -24,6 +24,22 @@ static int select_database(struct rdb *r, uint64_t number, struct err *err)
 	return 0;
 }
 
+/* Has a field of this hash expired by the second time, as far as the file tells? */
+static bool is_hollow(const struct rdb *r)
+{
+	uint64_t at = (uint64_t)r->opts.expired_at_ms[1];
+	switch (r->opened_by) {
+	case RDB_TYPE_HASH_RC:
+	case RDB_TYPE_HASH_PACKED_RC:
+		return at != 0;
+	case RDB_TYPE_HASH_TTL:
+	case RDB_TYPE_HASH_PACKED_TTL:
+		return at != 0 && r->number[0] <= at;
+	default:
+		return false;
+	}
+}
+
 static int count_key(struct rdb *r, struct err *err)
 {
 	if (r->current == NULL && select_database(r, 0, err) < 0)
@@ -33,10 +49,13 @@ static int count_key(struct rdb *r, struct err *err)
 	if (r->expires) {
 		db->expiring++;
 		for (int i = 0; i < 2; i++)
-			if (r->opts.expired_at_ms[i] != 0 &&
-			    r->expires_at_ms <= r->opts.expired_at_ms[i])
+			if ((r->opts.expired_at_ms[i] != 0 &&
+			     r->expires_at_ms <= r->opts.expired_at_ms[i]) ||
+			    (i == 1 && is_hollow(r)))
 				db->expired[i]++;
 		r->expires = false;
+	} else if (is_hollow(r)) {
+		db->hollow++;
 	}
 	return 0;
 }

@@ -20,8 +20,8 @@ PROGRAM(quicklist_2, RDB_STR, RDB_LOOP, RDB_LEN, RDB_STR, RDB_AGAIN);
 /* Hashes whose fields expire. Redis 7.4 release candidates: expiry, field, value. */
 PROGRAM(hash_ttl_rc, RDB_STR, RDB_LOOP, RDB_LEN, RDB_STR, RDB_STR, RDB_AGAIN);
 /* Redis 7.4: the nearest expiry first, the others relative to it. */
-PROGRAM(hash_ttl, RDB_STR, RDB_RAW, 8, RDB_LOOP, RDB_LEN, RDB_STR, RDB_STR, RDB_AGAIN);
-PROGRAM(hash_ttl_packed, RDB_STR, RDB_RAW, 8, RDB_STR);
+PROGRAM(hash_ttl, RDB_STR, RDB_RAW_KEPT, 8, RDB_LOOP, RDB_LEN, RDB_STR, RDB_STR, RDB_AGAIN);
+PROGRAM(hash_ttl_packed, RDB_STR, RDB_RAW_KEPT, 8, RDB_STR);
 /* Valkey 9: field, value, expiry. */
 PROGRAM(hash_ttl_valkey, RDB_STR, RDB_LOOP, RDB_STR, RDB_STR, RDB_RAW, 8, RDB_AGAIN);
 
@@ -99,17 +99,17 @@ const uint8_t *rdb_types_program(uint8_t byte, bool valkey)
 	if (common[byte] != NULL)
 		return common[byte];
 	if (valkey)
-		return byte == 22                   ? hash_ttl_valkey
+		return byte == RDB_TYPE_HASH_RC     ? hash_ttl_valkey
 		       : byte == RDB_OP_SLOT_IMPORT ? slot_import
 						    : NULL;
 	switch (byte) {
-	case 22:
+	case RDB_TYPE_HASH_RC:
 		return hash_ttl_rc;
-	case 23:
+	case RDB_TYPE_HASH_PACKED_RC:
 		return one_string;
-	case 24:
+	case RDB_TYPE_HASH_TTL:
 		return hash_ttl;
-	case 25:
+	case RDB_TYPE_HASH_PACKED_TTL:
 		return hash_ttl_packed;
 	default:
 		return NULL;

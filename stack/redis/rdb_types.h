@@ -28,6 +28,10 @@ enum rdb_step {
 enum {
 	RDB_LOOPS = 3,
 	RDB_TYPE_MODULE_2 = 7,
+	RDB_TYPE_HASH_RC = 22, /* these expire by field; Valkey's own is 22 too */
+	RDB_TYPE_HASH_PACKED_RC,
+	RDB_TYPE_HASH_TTL,
+	RDB_TYPE_HASH_PACKED_TTL,
 	RDB_OP_SLOT_IMPORT = 243, /* Valkey 9; Redis 8.6 means something else by it */
 	RDB_OP_SLOT_INFO,
 	RDB_OP_FUNCTION2,

@@ -135,6 +135,40 @@ static void rdb__each_type_alone__is_one_key(void **state)
 	}
 }
 
+/* The fields of all hashes with times expire at 1700000000000, as far as the file says when. */
+static void rdb__fields_expire__hash_may_go_with_them(void **state)
+{
+	struct buf *b = *state;
+	const struct {
+		unsigned type;
+		int valkey, before, after;
+	} cases[] = {{4, 0, 0, 0},  {16, 0, 0, 0}, {22, 0, 1, 1}, {23, 0, 1, 1},
+		     {24, 0, 0, 1}, {25, 0, 0, 1}, {22, 1, 1, 1}};
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+		unsigned type = cases[i / 2].type;
+		int valkey = cases[i / 2].valkey;
+		int hollow = i % 2 == 0 ? cases[i / 2].before : cases[i / 2].after;
+		const struct rdb_opts opts = {
+		    .expired_at_ms = {1, 1699999999999 + (int64_t)(i % 2)}};
+		rb_start(b, valkey ? "VALKEY080" : "REDIS0012");
+		rb_key(b, type, "lasts");
+		rb_value(b, type, valkey);
+		rb_byte(b, 252);
+		rb_u64(b, 1800000000000);
+		rb_key(b, type, "expires");
+		rb_value(b, type, valkey);
+		rb_end(b);
+		CLEANUP(rdb_freep) struct rdb *r = NULL;
+		accept_blocks(b, &opts, 5, &r);
+		const struct rdb_database *db = &rdb_summary(r)->db[0];
+		assert_int_equal(db->keys, 2);
+		assert_int_equal(db->expiring, 1);
+		assert_int_equal(db->hollow, hollow);
+		assert_int_equal(db->expired[0], 0);
+		assert_int_equal(db->expired[1], hollow);
+	}
+}
+
 static void rdb__no_keys__is_complete(void **state)
 {
 	struct buf *b = *state;
@@ -451,6 +485,7 @@ int main(void)
 	    TEST(crc64__known_vectors__match),
 	    TEST(rdb__every_record__is_counted),
 	    TEST(rdb__each_type_alone__is_one_key),
+	    TEST(rdb__fields_expire__hash_may_go_with_them),
 	    TEST(rdb__no_keys__is_complete),
 	    TEST(rdb__empty_collections__are_keys),
 	    TEST(rdb__database_twice__is_added_up),
