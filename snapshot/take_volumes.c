@@ -51,6 +51,7 @@ struct volume {
 	struct snapshot *s;
 	const char *label;
 	struct tree_digest digest;
+	dev_t device; /* of its own folder; 0: the engine does not tell */
 };
 
 static void volume_done(struct volume *v)
@@ -61,6 +62,21 @@ static void volume_done(struct volume *v)
 static void archive_entry_freep(struct archive_entry **e)
 {
 	archive_entry_free(*e);
+}
+
+/* The walk stays on the volume's own file system: what is mounted inside is a gap, which is said.
+ */
+static int see_mount(struct volume *v, const char *name, struct archive_entry *entry,
+		     struct err *err)
+{
+	if (strcmp(name, ".") == 0)
+		v->device = archive_entry_dev(entry);
+	if (archive_entry_filetype(entry) != AE_IFDIR || archive_entry_dev(entry) == v->device)
+		return 0;
+	return snapshot_warn(v->s, err,
+			     "volume '%s': another file system is mounted at '%s', and what is "
+			     "there is not in this backup",
+			     v->label, name);
 }
 
 static int take_entry(void *ctx, struct archive_entry *entry, struct source *content,
@@ -74,8 +90,9 @@ static int take_entry(void *ctx, struct archive_entry *entry, struct source *con
 	if (before == NULL)
 		return err_nomem(err, "an entry");
 	/* The volume's own folder: its owner and mode count too. */
-	if (str_dup(name, &own, err) < 0 || str_printf(&member, err, "volumes/%s/%s", v->label,
-						       strcmp(own, ".") == 0 ? "" : own) < 0)
+	if (str_dup(name, &own, err) < 0 || see_mount(v, own, entry, err) < 0 ||
+	    str_printf(&member, err, "volumes/%s/%s", v->label, strcmp(own, ".") == 0 ? "" : own) <
+		0)
 		return -1;
 	/* A hard link names another member, so it moves with it. */
 	if (target != NULL) {

@@ -254,6 +254,15 @@ class OddVolumes(StackCase):
             self.assert_failed(self.stack.lifeboat("backup"), 1, "nowhere", "media")
             self.assertNotEqual(self.stack.lifeboat("check").code, 0)
 
+    def test_backup__another_file_system_inside__warned_and_named(self):
+        # Every machine has one in which others are mounted.
+        self.assertTrue(os.path.ismount("/dev/shm"))
+        conf = self.stack.conf()
+        self.addCleanup(self.stack.write_conf, conf)
+        self.stack.write_conf(conf + "\n[volume dev]\n")
+        done = self.stack.lifeboat("backup", "--only", "dev", env={"LIFEBOAT_STACK_VOLUMES_DIR": "/"}, expect=0)
+        self.assertIn("volume 'dev': another file system is mounted at 'shm', and what is there is not", done.out)
+
     def test_only__a_volume__taken_and_restored_alone(self):
         conf = self.stack.conf()
         self.addCleanup(self.stack.write_conf, conf)
