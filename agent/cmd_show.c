@@ -210,9 +210,10 @@ int cmd_show(struct app *app, struct err *err)
 	json_t *doc = json_copy((json_t *)(uintptr_t)manifest);
 	json_object_del(doc, "frames");
 	json_t *all =
-	    json_pack("{s:o, s:O, s:O, s:O, s:s, s:I}", "manifest", doc, "sidecar", b->sidecar_json,
-		      "drills", b->evidence, "verifies", b->verdicts, "proof", proof_name(b->proof),
-		      "fetched_bytes", (json_int_t)reader_fetched_bytes(r));
+	    json_pack("{s:o, s:O, s:O, s:O, s:s, s:I, s:s?}", "manifest", doc, "sidecar",
+		      b->sidecar_json, "drills", b->evidence, "verifies", b->verdicts, "proof",
+		      proof_name(b->proof), "fetched_bytes", (json_int_t)reader_fetched_bytes(r),
+		      "timezone", app->config->timezone);
 	if (all == NULL)
 		return err_nomem(err, "the JSON output");
 	if (verified_json(b, all, err) < 0 || write_page(app, all, err) < 0) {

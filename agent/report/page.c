@@ -222,13 +222,12 @@ static void put_missing(struct html *h, const json_t *list)
 
 static void put_head(struct html *h, const json_t *doc)
 {
-	const char *zone = json_str_or(doc, "timezone", NULL);
 	html_raw(h, "<span>Stack <strong>");
 	html_text(h, json_str_or(doc, "stack", "?"));
 	html_raw(h, "</strong></span><span>As of ");
 	html_time(h, h->now_ms);
 	html_raw(h, ", times in ");
-	html_text(h, zone != NULL ? zone : "UTC");
+	html_text(h, json_str_or(doc, "timezone", "UTC"));
 	html_raw(h, "</span></header>\n<main id=\"main\">\n");
 }
 

@@ -140,8 +140,9 @@ static void put_head(struct html *h, const json_t *shown)
 		     *counts = json_object_get(side, "counts");
 	html_raw(h, "<span>Stack <strong>");
 	html_text(h, json_str_or(side, "stack", "?"));
-	html_raw(h, "</strong></span><span>Times in UTC</span></header>\n<main id=\"main\">\n"
-		    "<h1>Backup of ");
+	html_raw(h, "</strong></span><span>Times in ");
+	html_text(h, json_str_or(shown, "timezone", "UTC"));
+	html_raw(h, "</span></header>\n<main id=\"main\">\n<h1>Backup of ");
 	html_time(h, overview_time(side, "started"));
 	html_raw(h, "</h1>\n<p><span class=\"id\">");
 	html_text(h, json_str_or(side, "id", "?"));
@@ -213,7 +214,7 @@ static int make(const json_t *shown, bool alone, struct buf *out, struct err *er
 	CLEANUP(freep) char *title = NULL;
 	const json_t *manifest = json_object_get(shown, "manifest"),
 		     *components = json_object_get(manifest, "components");
-	if (zone_load(NULL, &zone, err) < 0 ||
+	if (zone_load(json_str_or(shown, "timezone", NULL), &zone, err) < 0 ||
 	    str_printf(&title, err, "Backup %s",
 		       json_str_or(json_object_get(shown, "sidecar"), "id", "?")) < 0)
 		return -1;

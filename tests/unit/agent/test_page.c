@@ -147,6 +147,30 @@ static void page_html__of_anything__is_a_page(void **state)
 	}
 }
 
+static void page_html__both_pages__have_the_times_of_one_zone(void **state)
+{
+	(void)state;
+	static const char status[] =
+	    "{\"timezone\":\"Europe/Berlin\",\"generated\":\"2026-11-23T12:00:00Z\"}";
+	static const char backup[] = "{\"timezone\":\"Europe/Berlin\",\"sidecar\":{\"started\":"
+				     "\"2026-11-23T12:00:00Z\"}}";
+	static const struct {
+		int (*make)(const json_t *doc, struct buf *out, struct err *err);
+		const char *doc;
+	} pages[] = {{page_html, status}, {page_backup_html, backup}};
+	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+		struct buf out;
+		struct err err = ERR_INIT;
+		json_t *doc = parsed(pages[i].doc);
+		buf_init(&out, 1 << 20);
+		assert_int_equal(pages[i].make(doc, &out, &err), 0);
+		assert_non_null(strstr(buf_text(&out), "imes in Europe/Berlin</span>"));
+		assert_non_null(strstr(buf_text(&out), ">2026-11-23 13:00</time>"));
+		buf_done(&out);
+		json_decref(doc);
+	}
+}
+
 static void page_html__too_large__fails(void **state)
 {
 	(void)state;
@@ -381,6 +405,7 @@ int main(void)
 	    cmocka_unit_test(page_html__hostile_names__are_text),
 	    cmocka_unit_test(page_html__of_anything__is_a_page),
 	    cmocka_unit_test(page_html__too_large__fails),
+	    cmocka_unit_test(page_html__both_pages__have_the_times_of_one_zone),
 	    cmocka_unit_test(page_html__next_runs__say_how_soon),
 	    cmocka_unit_test(metrics__labels__are_escaped),
 	    cmocka_unit_test(overview__of_one_backup__says_how_safe_it_is),
