@@ -46,8 +46,9 @@ struct http_request {
 	const char *const *headers; /* "Name: value"; NULL or NULL-terminated */
 	const void *body;           /* of http_call, http_source and http_upgrade; NULL: none */
 	size_t body_bytes;
-	int64_t idle_ms; /* a longer silence is ERR_TIMEOUT; 0: 60 s; negative: no limit */
-	int stop_fd;     /* readable: ERR_CANCELLED, for threads of one work; 0: none */
+	int64_t idle_ms;   /* a longer silence is ERR_TIMEOUT; 0: 60 s; negative: no limit */
+	int64_t answer_ms; /* the same once http_sink has sent the whole body; 0: idle_ms */
+	int stop_fd;       /* readable: ERR_CANCELLED, for threads of one work; 0: none */
 	/* The end of the connection may be the end of the answer (HTTP/1.0 knew no other): for who
 	 * needs its status alone. Else that is ERR_CORRUPT, as it may be a cut. */
 	bool open_ended;

@@ -78,6 +78,7 @@ int http_source(struct http *h, const struct http_request *q, struct http_respon
 
 struct http_sink {
 	struct http_exchange *x;
+	int64_t answer_ms;
 	uint64_t length, sent;
 	http_judge_fn *judge;
 	void *ctx;
@@ -183,6 +184,8 @@ static int sink_fn_close(void *self, struct err *err)
 		return err_set(err, ERR_FAILED, "%s: %llu bytes of the %llu that were announced",
 			       x->name, (unsigned long long)s->sent, (unsigned long long)s->length);
 	x->out_end = true;
+	if (s->answer_ms != 0)
+		x->idle_ms = s->answer_ms;
 	if (http_exchange_resume(x, err) < 0)
 		return -1;
 	int rc = http_exchange_finish(x, err);
@@ -216,7 +219,8 @@ int http_sink(struct http *h, const struct http_request *q, uint64_t length, htt
 	struct http_sink *s = mem_zalloc(sizeof *s, "a sink", err);
 	if (s == NULL)
 		return -1;
-	*s = (struct http_sink){.length = length, .judge = judge, .ctx = ctx};
+	*s = (struct http_sink){
+	    .length = length, .judge = judge, .ctx = ctx, .answer_ms = q->answer_ms};
 	if (http_exchange_new(h, q, HTTP_UPLOAD_STREAM, length, &s->x, err) < 0) {
 		free(s);
 		return -1;

@@ -114,6 +114,7 @@ static int flush(struct upload *u, struct err *err)
 	while (u->at < u->end)
 		if (push(u, err) < 0)
 			return -1;
+	c->idle_ms = c->site->idle_ms * STORE_STORING;
 	while ((rc = libssh2_sftp_fsync(u->file)) == LIBSSH2_ERROR_EAGAIN)
 		if (sftp_wait(c, err) < 0)
 			return -1;
@@ -125,6 +126,7 @@ static int flush(struct upload *u, struct err *err)
 		if (sftp_wait(c, err) < 0)
 			return -1;
 	u->file = NULL;
+	c->idle_ms = c->site->idle_ms;
 	return rc < 0 ? write_failed(u, rc, err) : 0;
 }
 

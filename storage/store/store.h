@@ -58,7 +58,9 @@ struct store_opts {
 	const char *key_passphrase; /* NULL: none */
 	const char *known_hosts;    /* sftp; NULL: ~/.ssh/known_hosts */
 };
-enum { STORE_RETRIES = 5 };
+/* What was sent goes to the server's disk at the end, in a silence that may be so many times longer
+ * than others. */
+enum { STORE_RETRIES = 5, STORE_STORING = 5 };
 
 struct store_object {
 	char name[STORE_NAME_MAX + 1];

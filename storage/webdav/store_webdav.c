@@ -258,7 +258,10 @@ static int put_object(void *self, const char *name, bool fresh, struct sink **re
 	    str_dup(name, &u->name, err) < 0 || store_part_make(name, &u->part, err) < 0 ||
 	    webdav_url(d, u->part, &url, err) < 0)
 		return -1;
-	const struct http_request q = {.method = "PUT", .url = url, .idle_ms = d->idle_ms};
+	const struct http_request q = {.method = "PUT",
+				       .url = url,
+				       .idle_ms = d->idle_ms,
+				       .answer_ms = d->idle_ms * STORE_STORING};
 	if (http_sink(d->http, &q, UINT64_MAX, judge_put, u, &u->body, err) < 0)
 		return -1;
 	struct upload *taken = u;

@@ -464,6 +464,35 @@ static void server__without_posix_rename__loses_no_object(void **state)
 	assert_int_equal(count_files(r, NULL), 1);
 }
 
+/* A server of which the disk takes its time, between us and OpenSSH's. */
+static void server__that_is_long_at_syncing__is_waited_for(void **state)
+{
+	struct room *r = *state;
+	static const char slow[] =
+	    "import os, subprocess, time\n"
+	    "p = subprocess.Popen(['/usr/lib/openssh/sftp-server'], stdin=subprocess.PIPE)\n"
+	    "while data := os.read(0, 65536):\n"
+	    "    if b'fsync@openssh.com' in data:\n"
+	    "        time.sleep(0.8)\n"
+	    "    p.stdin.write(data)\n"
+	    "    p.stdin.flush()\n";
+	char url[TEMP_DIR_BYTES + 128], script[TEMP_DIR_BYTES + 32], config[TEMP_DIR_BYTES + 96];
+	struct store_opts opts = options(r, url);
+	snprintf(script, sizeof script, "%s/slow.py", r->sshd.dir.path);
+	snprintf(config, sizeof config, "Subsystem sftp /usr/bin/python3 %s", script);
+	FILE *f = fopen(script, "w");
+	assert_non_null(f);
+	fputs(slow, f);
+	fclose(f);
+	live_sshd_restart(&r->sshd, config);
+	opts = options(r, url);
+	opts.timeout_ms = 500;
+	assert_int_equal(open_with(r, &opts), 0);
+	if (store_put_bytes(r->store, "x", "1", 1, &r->err) < 0)
+		fail_msg("%s", r->err.msg);
+	assert_objects(r, 1);
+}
+
 static void folder__made__is_the_owners_alone(void **state)
 {
 	struct room *r = *state;
@@ -723,6 +752,7 @@ int main(void)
 	    SHARED(key__absent_or_no_key__is_told),
 	    SHARED(agent__with_the_key__is_asked),
 	    OWN(server__without_posix_rename__loses_no_object),
+	    OWN(server__that_is_long_at_syncing__is_waited_for),
 	    OWN(server__without_sftp__is_told),
 	    OWN(server__without_keys__is_told),
 	    OWN(server__read_only__denies_writing),

@@ -149,8 +149,8 @@ static void put_207(char out[512], const char *props)
 		 strlen(body), body);
 }
 
-/* Puts five bytes. `end`: what the server says once it has them. */
-static int put_object(const char *const *end, size_t count, struct err *err)
+/* Puts five bytes, to a server that takes its time with them. `end`: what it says then. */
+static int put_object(const char *const *end, size_t count, int pause_ms, struct err *err)
 {
 	struct fake_http fake;
 	struct fake_reply replies[12];
@@ -160,12 +160,14 @@ static int put_object(const char *const *end, size_t count, struct err *err)
 	size_t n = 0;
 	put_207(folder, FOLDER);
 	replies[n++] = (struct fake_reply){.bytes = folder};
-	replies[n++] = (struct fake_reply){.bytes = "HTTP/1.1 201 Created\r\n" NO_BODY};
+	replies[n++] =
+	    (struct fake_reply){.bytes = "HTTP/1.1 201 Created\r\n" NO_BODY, .pause_ms = pause_ms};
 	for (size_t i = 0; i < count; i++)
 		replies[n++] = (struct fake_reply){.bytes = end[i]};
 	fake_http_start(&fake, replies, n, NULL);
 	snprintf(url, sizeof url, "dav%s/a", strchr(fake.url, ':'));
-	const struct store_opts o = {.name = "cloud", .url = url, .proxy = "", .retries = 2};
+	const struct store_opts o = {
+	    .name = "cloud", .url = url, .proxy = "", .retries = 2, .timeout_ms = 200};
 	assert_int_equal(store_open(&o, &s, err), 0);
 	assert_int_equal(store_put(s, "x", &object, err), 0);
 	assert_int_equal(sink_write(object, "12345", 5, err), 0);
@@ -186,15 +188,27 @@ static void upload__server_away_for_a_moment_at_its_end__is_there(void **state)
 			  *const gone = "HTTP/1.1 404 Not Found\r\n" NO_BODY,
 			  *const moved = "HTTP/1.1 201 Created\r\n" NO_BODY;
 	const char *const later[] = {away, whole, away, whole, moved};
-	if (put_object(later, 5, &err) < 0)
+	if (put_object(later, 5, 0, &err) < 0)
 		fail_msg("%s", err.msg);
 	/* It was moved, and only the answer was another. */
 	const char *const unheard[] = {whole, away, gone, whole};
-	if (put_object(unheard, 4, &err) < 0)
+	if (put_object(unheard, 4, 0, &err) < 0)
 		fail_msg("%s", err.msg);
 	/* Somebody took it away: that is no success. */
 	const char *const nowhere[] = {whole, away, gone, gone, gone, gone, gone};
-	assert_int_equal(put_object(nowhere, 7, &err), -1);
+	assert_int_equal(put_object(nowhere, 7, 0, &err), -1);
+}
+
+/* As nginx does that copies it from its folder for bodies. */
+static void upload__server_that_is_long_at_storing_it__is_waited_for(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	char whole[512];
+	put_207(whole, OBJECT);
+	const char *const end[] = {whole, "HTTP/1.1 201 Created\r\n" NO_BODY};
+	if (put_object(end, 2, 350, &err) < 0)
+		fail_msg("%s", err.msg);
 }
 
 static void parse__a_decoded_nul__stays_encoded(void **state)
@@ -337,6 +351,7 @@ int main(void)
 	    cmocka_unit_test(parse__odd_answers__are_understood_or_passed_over),
 	    cmocka_unit_test(list__object_that_the_server_says_nothing_of__fails),
 	    cmocka_unit_test(upload__server_away_for_a_moment_at_its_end__is_there),
+	    cmocka_unit_test(upload__server_that_is_long_at_storing_it__is_waited_for),
 	    cmocka_unit_test(parse__a_decoded_nul__stays_encoded),
 	    cmocka_unit_test(parse__what_is_none__is_corrupt),
 	    cmocka_unit_test(part__made__is_one_of_its_object),
