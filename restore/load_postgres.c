@@ -506,7 +506,8 @@ static int load_database(struct sandbox *sb, const json_t *section, const json_t
 		return 0;
 	/* Some statement failed and all the others were carried out: what is there is worth having,
 	 * and the proof will say what is wrong with it. */
-	if (err->code != ERR_FAILED || strstr(err->msg, "errors ignored on restore") == NULL)
+	if (err->code != ERR_FAILED || strstr(err->msg, "errors ignored on restore") == NULL ||
+	    sandbox_is_full(sb))
 		return -1;
 	int rc = strlist_pushf(&sb->load_errors, err, "database '%s': %s", name, err->msg);
 	if (rc == 0)

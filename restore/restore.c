@@ -104,7 +104,7 @@ static int wait_healthy(struct sandbox *sb, struct err *err)
 	return 0;
 }
 
-int restore_load(struct sandbox *sb, struct err *err)
+static int load_and_boot(struct sandbox *sb, struct err *err)
 {
 	for (size_t i = 0; i < PARTS; i++)
 		if (is_wanted(sb, parts[i]) &&
@@ -116,6 +116,18 @@ int restore_load(struct sandbox *sb, struct err *err)
 		    parts[i]->boot(sb, section_of(sb, parts[i]), err) < 0)
 			return err_wrap(err, "%s", parts[i]->name);
 	return wait_healthy(sb, err);
+}
+
+/* Servers tell of a full disk in words of their own, or die of it: that is not the backup's fault.
+ */
+int restore_load(struct sandbox *sb, struct err *err)
+{
+	if (load_and_boot(sb, err) == 0)
+		return 0;
+	if (err->code != ERR_FAILED || !sandbox_is_full(sb))
+		return -1;
+	err->code = ERR_NOSPACE;
+	return err_wrap(err, "no room is left for the volumes");
 }
 
 int restore_prove(struct sandbox *sb, struct report *report, struct err *err)

@@ -306,6 +306,16 @@ struct deadline sandbox_ready_deadline(const struct sandbox *sb)
 	return deadline_in(sb->job->ready_ms + (int64_t)(sb->loaded_bytes / 20000));
 }
 
+bool sandbox_is_full(const struct sandbox *sb)
+{
+	/* A server that wants its next piece of WAL does not get it. */
+	enum { PIECE_BYTES = 32 << 20 };
+	struct err ignored = ERR_INIT;
+	uint64_t room;
+	return engine_volume_free_bytes(sb->job->engine, &room, &ignored) == 0 &&
+	       room < PIECE_BYTES;
+}
+
 int sandbox_not_ready(struct server *s, struct err *err)
 {
 	const char *said = server_log_tail(s);

@@ -73,6 +73,8 @@ int sandbox_outside(struct sandbox *sb, const char *component, const char *prefi
 /* For pg_wait_ready and redisdoor_wait_ready: ctx is the server. */
 int sandbox_alive(void *server, struct err *err) MUST_USE;
 struct deadline sandbox_ready_deadline(const struct sandbox *sb);
+/* Is there next to no room left where its volumes are? */
+bool sandbox_is_full(const struct sandbox *sb);
 /* Adds to a timeout what the server said last: that is most often the reason. Always -1. */
 int sandbox_not_ready(struct server *s, struct err *err) MUST_USE;
 

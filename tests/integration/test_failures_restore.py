@@ -199,5 +199,35 @@ class NoRoom(StackCase):
                     ballast.unlink()
 
 
+class NoRoomForWal(StackCase):
+    """Room for the data is there, and for what a load needs besides it not."""
+
+    STACK = {"components": ("postgres",), "populate": False}
+
+    @classmethod
+    def setUpClass(cls):
+        super(StackCase, cls).setUpClass()
+        cls.stack = Stack(**cls.STACK)
+        cls.addClassCleanup(cls.stack.close)
+        cls.stack._folder(cls.stack.volumes)
+        cls.enterClassContext(small_disk(cls.stack.volumes, 300))
+        cls.stack.give(cls.stack.volumes, 0o755)
+        cls.stack.start()
+        cls.stack.sql("postgres", "CREATE TABLE t AS SELECT repeat(md5(n::text), 100) AS t FROM generate_series(1, 12000) n;"
+                      "ALTER TABLE t ALTER t SET STORAGE EXTERNAL; UPDATE t SET t = t || ''; VACUUM FULL t;")
+        cls.stack.lifeboat("backup", expect=0)
+
+    def test_drill__disk_gets_full_while_loading__says_nothing_of_the_backup(self):
+        needs = self.stack.lifeboat("restore", "--dry-run", "--json", expect=0).json["needs_bytes"]
+        ballast = fill(self.stack.volumes, needs // 1024 + 4000)
+        self.stack.give(ballast)
+        try:
+            result = self.stack.lifeboat("drill")
+        finally:
+            ballast.unlink()
+        self.assert_failed(result, 1, "no room is left")
+        self.assertIn('"outcome": "could not verify"', next(self.stack.store.glob("*.drill-*.json")).read_text())
+
+
 if __name__ == "__main__":
     unittest.main()
