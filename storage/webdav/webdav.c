@@ -174,6 +174,9 @@ int webdav_refused(const struct webdav *d, const struct http_response *answer, s
 			if (status == 413)
 				err_hint(err, "nginx: client_max_body_size 0; Apache: "
 					      "LimitRequestBody 0.");
+			if (status == 408)
+				err_hint(err, "Apache: RequestReadTimeout body=0; nginx: "
+					      "client_body_timeout 12h.");
 			return -1;
 		}
 	if (status / 100 == 3) {

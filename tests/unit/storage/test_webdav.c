@@ -211,6 +211,25 @@ static void upload__server_that_is_long_at_storing_it__is_waited_for(void **stat
 		fail_msg("%s", err.msg);
 }
 
+/* A dump may wait for a lock while the upload is open. */
+static void refused__because_we_were_slow__names_the_setting(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct webdav *d;
+	const struct store_opts o = {.name = "cloud", .url = "dav://127.0.0.1/a"};
+	const struct http_response slow = {.status = 408};
+	assert_int_equal(webdav_open(&o, false, &d, &err), 0);
+	assert_int_equal(webdav_refused(d, &slow, &err, "can't write '%s'", "x"), -1);
+	assert_int_equal(err.code, ERR_UNREACHABLE);
+	assert_true(err.retryable);
+	assert_string_equal(err.msg, "'http://127.0.0.1/a': can't write 'x': the server gave up "
+				     "waiting (HTTP status 408)");
+	assert_string_equal(err.hint,
+			    "Apache: RequestReadTimeout body=0; nginx: client_body_timeout 12h.");
+	webdav_free(d);
+}
+
 static void parse__a_decoded_nul__stays_encoded(void **state)
 {
 	(void)state;
@@ -352,6 +371,7 @@ int main(void)
 	    cmocka_unit_test(list__object_that_the_server_says_nothing_of__fails),
 	    cmocka_unit_test(upload__server_away_for_a_moment_at_its_end__is_there),
 	    cmocka_unit_test(upload__server_that_is_long_at_storing_it__is_waited_for),
+	    cmocka_unit_test(refused__because_we_were_slow__names_the_setting),
 	    cmocka_unit_test(parse__a_decoded_nul__stays_encoded),
 	    cmocka_unit_test(parse__what_is_none__is_corrupt),
 	    cmocka_unit_test(part__made__is_one_of_its_object),
