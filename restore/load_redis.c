@@ -161,6 +161,8 @@ static bool leads_astray(const char *line, size_t name_len)
 	static const char *const names[] = {"aclfile",
 					    "save",
 					    "rename-command",
+					    "tls-replication",
+					    "tls-cluster",
 					    "min-replicas-to-write",
 					    "min-slaves-to-write",
 					    "shutdown-on-sigterm",

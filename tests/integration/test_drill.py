@@ -170,6 +170,22 @@ class LittleToProve(StackCase):
         there = stack.volumes / "redis_data-outside_more" / str(most)[1:]
         self.assertEqual(there.read_text(), most.read_text())
 
+    def test_drill__files_of_tls_are_not_here__passes(self):
+        place = self.stack.folder / "tls"
+        self.stack._folder(place)
+        run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+             "-keyout", place / "key.pem", "-out", place / "cert.pem"])
+        for path in place.iterdir():
+            self.stack.give(path)
+        self.restart_redis("tls-cert-file %s/cert.pem" % place, "tls-key-file %s/key.pem" % place,
+                           "tls-ca-cert-file %s/cert.pem" % place, "tls-replication yes")
+        self.addCleanup(self.stack.redis, "FLUSHALL")
+        self.addCleanup(self.restart_redis)
+        self.stack.redis("SET", "key", "value")
+        self.stack.lifeboat("backup", expect=0)
+        place.rename(self.stack.folder / "gone")
+        self.stack.lifeboat("drill", expect=0)
+
     def test_drill__empty_redis__could_not_verify(self):
         self.stack.lifeboat("backup", expect=0)
         result = self.stack.lifeboat("drill")
