@@ -58,6 +58,7 @@ static int postgres_args(struct engine_args *a, const struct server_spec *spec, 
 	    {"external_pid_file", "", 0},
 	    {"logging_collector", "off", 0},
 	    {"log_destination", "stderr", 0},
+	    {"huge_pages", "off", 0}, /* they are reserved for production, if there are any */
 	    {"archive_mode", "off", 0},
 	    {"synchronous_standby_names", "", 0},
 	    {"max_logical_replication_workers", "0", 0},

@@ -113,7 +113,7 @@ static void server__postgres__runs_restarts_on_its_port_and_goes(void **state)
 	      "unix_socket_group = 'nogroup'\narchive_mode = on\n"
 	      "archive_command = 'touch /nowhere/archived'\n"
 	      "synchronous_standby_names = 'standby'\nlogging_collector = on\n"
-	      "log_destination = 'syslog'\nwork_mem = '7MB'\n",
+	      "log_destination = 'syslog'\nwork_mem = '7MB'\nhuge_pages = on\n",
 	      f);
 	fclose(f);
 	struct server *s;
@@ -137,6 +137,7 @@ static void server__postgres__runs_restarts_on_its_port_and_goes(void **state)
 	has_value(pg, "SHOW archive_mode", "off");
 	has_value(pg, "SHOW synchronous_standby_names", "");
 	has_value(pg, "SHOW logging_collector", "off");
+	has_value(pg, "SHOW huge_pages", "off");
 	/* Before 17 there is no such setting. */
 	has_value(
 	    pg, "SELECT count(*) FROM pg_settings WHERE name = 'event_triggers' AND setting = 'on'",
