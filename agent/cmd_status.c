@@ -95,7 +95,7 @@ static void say_jobs(struct output *out, const json_t *agent)
 	if (json_is_object(agent) && !json_is_integer(json_object_get(agent, "pid")))
 		output_wrapped(out, INDENT,
 			       "%-8s " STYLE_BAD "not running" STYLE_END
-			       ": nothing runs by itself while lifeboat run is not there",
+			       ": lifeboat run is not there to follow [schedule]",
 			       "agent");
 	json_object_foreach(json_object_get(agent, "jobs"), name, job)
 	{

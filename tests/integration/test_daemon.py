@@ -211,7 +211,7 @@ after_backup = echo "$$LIFEBOAT_OUTCOME $$LIFEBOAT_ERROR" > outcome""", env={"LI
             self.assertRegex(said, r"(?m)^backup   again \d{4}-\d\d-\d\d \d\d:\d\d, last success never$")
             self.assertNotIn("not running", said)
             d.stop()
-        self.assertIn("\nagent    not running: nothing runs by itself", self.stack.lifeboat("status").out)
+        self.assertIn("\nagent    not running: lifeboat run is not there", self.stack.lifeboat("status").out)
 
     def test_backup_that_lacks_its_copies_alone_is_whole_once_they_are_made(self):
         two = self.stack.folder / "two"
