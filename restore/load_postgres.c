@@ -215,64 +215,6 @@ static int put_config(struct sandbox *sb, const char *volume, struct err *err)
 	return tree_writer_close(to, err);
 }
 
-/* One line of pg_hba.conf that lets the bootstrap superuser in. */
-static int trust_line(struct buf *b, const char *type, const char *role, const char *address,
-		      struct err *err)
-{
-	int rc = buf_printf(b, err, "%s all \"", type);
-	for (const char *p = role; rc == 0 && *p != '\0'; p++)
-		rc = buf_printf(b, err, "%s%c", *p == '"' ? "\"" : "", *p);
-	return rc == 0 ? buf_printf(b, err, "\" %s trust\n", address) : -1;
-}
-
-static int put_hba(struct sandbox *sb, const json_t *section, const json_t *file, struct buf *out,
-		   struct err *err)
-{
-	CLEANUP(buf_done) struct buf text;
-	buf_init(&text, (size_t)16 << 20);
-	if (sandbox_member(sb, json_str_or(file, "member", ""), &text, err) < 0)
-		return -1;
-	return place_postgres_hba(sb, section, json_str_or(file, "path", ""), buf_text(&text), out,
-				  err);
-}
-
-/* The hba that the sandbox runs on: production's, after what lets the agent itself in: through the
- * socket, which lies in a folder that only the server's user can enter, or from an address that is
- * the agent's alone. */
-static int sandbox_hba(struct sandbox *sb, const json_t *section, struct err *err)
-{
-	const char *peer = server_peer(sb->postgres);
-	struct buf b;
-	buf_init(&b, (size_t)16 << 20);
-	int rc = trust_line(&b, "local", superuser_of(section), "", err);
-	if (rc == 0 && peer != NULL) {
-		CLEANUP(freep) char *address = NULL;
-		rc = str_printf(&address, err, "%s/%u", peer, strchr(peer, ':') ? 128U : 32U);
-		if (rc == 0)
-			rc = trust_line(&b, "host", superuser_of(section), address, err);
-	}
-	sb->postgres_hba_own = b.len;
-	size_t i;
-	json_t *file;
-	bool found = false;
-	json_array_foreach(json_object_get(section, "config_files"), i, file)
-	{
-		const char *member = json_str_or(file, "member", NULL);
-		if (rc == 0 && member != NULL &&
-		    strcmp(json_str_or(file, "role", ""), "hba") == 0) {
-			rc = put_hba(sb, section, file, &b, err);
-			found = true;
-		}
-	}
-	if (rc == 0 && !found)
-		rc = buf_puts(&b, "local all all peer\nhost all all all scram-sha-256\n", err);
-	if (rc < 0 || buf_take(&b, &sb->postgres_hba, err) < 0) {
-		buf_done(&b);
-		return -1;
-	}
-	return 0;
-}
-
 /* ---- loading ---- */
 
 /* Nothing else uses the volume yet, and it is synced as a whole at the end: no write needs to be
@@ -618,7 +560,8 @@ int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 	    plan_tablespaces(sb, section, err) < 0 ||
 	    engine_server_new(sb->job->engine, "postgres", major_of(section), &sb->postgres, err) <
 		0 ||
-	    sandbox_hba(sb, section, err) < 0 || others_of(sb, &others, err) < 0 ||
+	    place_postgres_config(sb, section, superuser_of(section), err) < 0 ||
+	    others_of(sb, &others, err) < 0 ||
 	    settings_for_loading(major_of(section), &settings, err) < 0 ||
 	    place_postgres_tls(sb, section, &settings, err) < 0 ||
 	    str_dupn(sb->postgres_hba, sb->postgres_hba_own, &hba, err) < 0)
@@ -628,6 +571,7 @@ int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 				   .port = port_of(section),
 				   .settings = (const char *const *)settings.items,
 				   .hba = hba,
+				   .conf = sb->postgres_conf,
 				   .by_socket = true};
 	if (server_start(sb->postgres, &spec, err) < 0)
 		return -1;
@@ -666,6 +610,7 @@ int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 				   .port = port_of(section),
 				   .settings = (const char *const *)settings.items,
 				   .hba = sb->postgres_hba,
+				   .conf = sb->postgres_conf,
 				   .by_socket = !is_reached_by_others(sb),
 				   .leave_running = sb->job->leave_servers};
 	if (server_start(sb->postgres, &spec, err) < 0 ||

@@ -52,6 +52,7 @@ void sandbox_free(struct sandbox *sb)
 	reader_free(sb->reader);
 	strlist_done(&sb->tablespaces);
 	free(sb->postgres_hba);
+	free(sb->postgres_conf);
 	free(sb->postgres_outside);
 	free(sb);
 }

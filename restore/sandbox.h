@@ -24,6 +24,7 @@ struct sandbox {
 	char *postgres_hba;         /* what the sandbox's server runs with */
 	size_t postgres_hba_own;    /* bytes of it that let the agent in */
 	struct strlist tablespaces; /* volumes of PostgreSQL's tablespaces, in order */
+	char *postgres_conf;        /* what it runs on instead of its own; NULL: its own */
 	char *postgres_outside;     /* volume of its files from elsewhere; NULL: there is none */
 	int64_t redis_loaded_ms;    /* wall clock when Redis began to load */
 	char redis_password[33]; /* of our own user on the sandbox's Redis; empty: there is none */

@@ -31,6 +31,11 @@ static int postgres_args(struct engine_args *a, const struct server_spec *spec, 
 			return -1;
 	if (spec->hba != NULL && add_file(a, "pg_hba.conf", spec->hba, err) < 0)
 		return -1;
+	if (spec->conf != NULL &&
+	    (add_file(a, "postgresql.conf", spec->conf, err) < 0 ||
+	     strlist_push(&a->argv, "-c", err) < 0 ||
+	     strlist_pushf(&a->argv, err, "config_file=%s/postgresql.conf", a->work) < 0))
+		return -1;
 	if (strlist_push(&a->argv, "-c", err) < 0 ||
 	    strlist_pushf(&a->argv, err, "hba_file=%s/pg_hba.conf",
 			  spec->hba != NULL ? a->work : a->volume) < 0 ||

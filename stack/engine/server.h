@@ -29,6 +29,9 @@ struct server_spec {
 	const char *const *settings;
 	/* postgres: text of the pg_hba.conf to use instead of the volume's; NULL: the volume's. */
 	const char *hba;
+	/* postgres: text of the postgresql.conf to use instead of the volume's; NULL: the volume's.
+	 */
+	const char *conf;
 	/* postgres: nobody but us, who come by its socket, has to reach it. On an engine whose
 	 * servers share this machine's addresses it then listens on none. */
 	bool by_socket;

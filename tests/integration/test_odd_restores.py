@@ -132,14 +132,20 @@ class FilesByTheirPaths(Sandboxed):
         run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
              "-keyout", place / "key.pem", "-out", place / "cert.pem"])
         (place / "people").write_text("hdms\n")
+        (place / "conf.d").mkdir()
+        (place / "conf.d" / "1.conf").write_text("include '../more.conf'\n")
+        (place / "more.conf").write_text("work_mem = '9MB'\n")
+        (data / "inside.conf").write_text("maintenance_work_mem = '33MB'\n")
+        with open(data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write("include_dir = '%s/conf.d' # ours\nINCLUDE='inside.conf'\ninclude_if_exists '/no/such'\n" % place)
         (data / "admins").write_text('@"more admins"\n"@people"\n')
         (data / "more admins").write_text("hdms\n")
         hba = data / "pg_hba.conf"
         hba.write_text('# who: @nobody\nhostssl "@all",all @admins,@"%s/people" all scram-sha-256\n' % place
                        + hba.read_text())
-        for path in (*place.iterdir(), *data.glob("*admins")):
+        for path in (*place.rglob("*"), *data.glob("*.conf"), *data.glob("*admins")):
             stack.give(path)
-            path.chmod(0o600)
+            path.chmod(0o700 if path.is_dir() else 0o600)
         for name, value in (("ssl_cert_file", place / "cert.pem"), ("ssl_key_file", place / "key.pem"), ("ssl", "on")):
             stack.sql("postgres", "ALTER SYSTEM SET %s = '%s'" % (name, value))
         stack.sql("postgres", "SELECT pg_reload_conf()")
@@ -148,7 +154,9 @@ class FilesByTheirPaths(Sandboxed):
         with self.held("before-proof", "restore", "--as", "elsewhere") as held:
             self.sandbox_sql("elsewhere", "postgres", "SELECT 1 / (SELECT count(*) FROM pg_hba_file_rules WHERE type ="
                              " 'hostssl' AND database = '{@all,all}' AND user_name = '{hdms,@people,hdms}')"
-                             " / (current_setting('ssl') = 'on')::int")
+                             " / (current_setting('ssl') = 'on')::int"
+                             " / (current_setting('work_mem') = '9MB')::int"
+                             " / (current_setting('maintenance_work_mem') = '33MB')::int")
         self.assertEqual(held.result.code, 0, str(held.result))
 
 
