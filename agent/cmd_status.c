@@ -224,8 +224,7 @@ static int judge(const json_t *doc, struct err *err)
 static int ask_agent(const struct config *c, json_t **ret, struct err *err)
 {
 	struct err why = ERR_INIT;
-	if (daemon_status_read(c, ret, &why) == 0 || why.code == ERR_ABSENT ||
-	    why.code == ERR_CONFIG)
+	if (daemon_status(c, ret, &why) == 0 || why.code == ERR_ABSENT || why.code == ERR_CONFIG)
 		return 0;
 	if (why.code == ERR_NOMEM) {
 		*err = why;

@@ -69,37 +69,11 @@ void daemon_publish(struct daemon *d)
 {
 	struct err err = ERR_INIT;
 	CLEANUP(json_freep) json_t *doc = daemon_facts(d);
-	char *text = NULL;
-	if (doc == NULL || json_text(doc, false, &text, &err) < 0) {
-		log_line(LOG_WARN, "out of memory: the state is not written");
-		return;
-	}
-	save(d, text);
-	pthread_mutex_lock(&d->lock);
-	free(d->published);
-	d->published = text;
-	pthread_mutex_unlock(&d->lock);
-}
-
-int daemon_status(struct daemon *d, json_t **ret, struct err *err)
-{
 	CLEANUP(freep) char *text = NULL;
-	CLEANUP(json_freep) json_t *doc = NULL;
-	const char *name;
-	json_t *job;
-	pthread_mutex_lock(&d->lock);
-	int done = str_dup(d->published != NULL ? d->published : "{}", &text, err);
-	pthread_mutex_unlock(&d->lock);
-	if (done < 0 || json_parse(text, strlen(text), &doc, err) < 0)
-		return -1;
-	json_object_foreach(json_object_get(doc, "jobs"), name, job)
-	{
-		json_object_del(job, "agenda");
-	}
-	json_object_del(doc, "version");
-	*ret = doc;
-	doc = NULL;
-	return 0;
+	if (doc == NULL || json_text(doc, false, &text, &err) < 0)
+		log_line(LOG_WARN, "out of memory: the state is not written");
+	else
+		save(d, text);
 }
 
 void daemon_say(const struct daemon *d, const char *state)
@@ -316,8 +290,6 @@ static void daemon_done(struct daemon *d)
 	zone_free(d->zone);
 	fd_closep(&d->config_fd);
 	wake_done(&d->wake);
-	free(d->published);
-	pthread_mutex_destroy(&d->lock);
 }
 
 static int begin(struct daemon *d, const struct config *c, struct err *err)
@@ -364,9 +336,7 @@ static void warn_of_silence(const struct daemon *d)
 int daemon_run(const struct config *c, struct err *err)
 {
 	CLEANUP(daemon_done)
-	struct daemon d = {.config_fd = -1,
-			   .wake = {.signals = -1, .timer = -1},
-			   .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct daemon d = {.config_fd = -1, .wake = {.signals = -1, .timer = -1}};
 	if (begin(&d, c, err) < 0)
 		return -1;
 	log_line(LOG_INFO, "lifeboat " LIFEBOAT_VERSION " runs for stack '%s', process %ld",

@@ -96,7 +96,9 @@ extern const struct daemon_part web_part;    /* the page; in web_part.c */
 extern const struct daemon_part notify_part; /* alarms; in notify_part.c */
 
 /*
- * How things stand, as a new object that the caller owns. From any thread.
+ * How things stand, as a new object that the caller owns: what the state file says (state.h).
+ * `running`, `refused` and pid are null unless a daemon holds the lock. ERR_ABSENT when there is no
+ * state file. For `lifeboat status`, its page and its metrics.
  *   stack, pid, started, config (its path), timezone, state_dir, warnings (of the state file)
  *   loaded    when the configuration in use was read
  *   refused   null, or what SIGHUP found since and refused: {"since", "error"}
@@ -112,12 +114,7 @@ extern const struct daemon_part notify_part; /* alarms; in notify_part.c */
  *             {"unreachable": 1, …} by kind: the error's code, "crashed" or "lost"
  *   history   ended runs, the newest first
  */
-int daemon_status(struct daemon *d, json_t **ret, struct err *err) MUST_USE;
-
-/* The same without the daemon, from its state file: `running` and pid are null unless a daemon
- * holds the lock, as is `refused`. ERR_ABSENT when there is no state file. For `lifeboat status`
- * and `metrics`. */
-int daemon_status_read(const struct config *c, json_t **ret, struct err *err) MUST_USE;
+int daemon_status(const struct config *c, json_t **ret, struct err *err) MUST_USE;
 
 /* `lifeboat run`: until a signal ends it. */
 int daemon_run(const struct config *c, struct err *err) MUST_USE;

@@ -2,7 +2,6 @@
 #ifndef LIFEBOAT_AGENT_DAEMON_IMPL_H
 #define LIFEBOAT_AGENT_DAEMON_IMPL_H
 
-#include <pthread.h>
 #include "agent/daemon/agenda.h"
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/state.h"
@@ -36,17 +35,13 @@ struct daemon {
 	int64_t watchdog_ms; /* 0: none */
 
 	void *parts[DAEMON_PARTS_MAX]; /* NULL: not running */
-
-	/* What daemon_status gives, as text, for any thread. */
-	pthread_mutex_t lock;
-	char *published;
 };
 
 /* ---- daemon.c ---- */
 
 void daemon_raise(struct daemon *d, enum daemon_event_kind kind, enum job_kind job,
 		  const json_t *facts);
-/* Writes the state file and what daemon_status gives. What fails is a warning. */
+/* Writes the state file. What fails is a warning. */
 void daemon_publish(struct daemon *d);
 /* The present document; NULL without memory. A new reference. */
 json_t *daemon_facts(struct daemon *d);

@@ -322,7 +322,7 @@ static bool is_held(const struct config *c, const char *dir)
 	return fd < 0 ? errno != ENOENT : flock(fd, LOCK_SH | LOCK_NB) < 0;
 }
 
-int daemon_status_read(const struct config *c, json_t **ret, struct err *err)
+int daemon_status(const struct config *c, json_t **ret, struct err *err)
 {
 	CLEANUP(freep) char *dir = NULL;
 	CLEANUP(freep) char *path = NULL;

@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP(json_freep) json_t *status = NULL;
 	struct state *s = NULL;
 	put(data, size);
-	int seen = daemon_status_read(&config, &status, &err);
+	int seen = daemon_status(&config, &status, &err);
 	assert(seen == 0 || err.msg[0] != '\0');
 	int rc = state_open(&config, &s, &err);
 	assert(rc == 0);

@@ -64,7 +64,7 @@ static int remember(struct err *err)
 static int look(struct err *err)
 {
 	CLEANUP(json_freep) json_t *doc = NULL;
-	return daemon_status_read(&config, &doc, err);
+	return daemon_status(&config, &doc, err);
 }
 
 static int begin_anew(struct err *err)

@@ -307,13 +307,13 @@ static void status_read__without_a_daemon__nothing_runs(void **state)
 	struct config c = config();
 	struct err err = ERR_INIT;
 	json_t *doc = NULL;
-	assert_int_equal(daemon_status_read(&c, &doc, &err), -1);
+	assert_int_equal(daemon_status(&c, &doc, &err), -1);
 	assert_int_equal(err.code, ERR_ABSENT);
 	struct state *s = opened(&c);
 	char *text = full_text(&c, s);
 	assert_int_equal(state_save(s, text, &err), 0);
 	/* While it is locked */
-	assert_int_equal(daemon_status_read(&c, &doc, &err), 0);
+	assert_int_equal(daemon_status(&c, &doc, &err), 0);
 	assert_true(json_is_object(json_object_get(doc, "running")));
 	assert_int_equal(json_u64_or(doc, "pid", 0), getpid());
 	assert_null(json_object_get(doc, "version"));
@@ -324,7 +324,7 @@ static void status_read__without_a_daemon__nothing_runs(void **state)
 	json_decref(doc);
 	/* and after that. */
 	state_close(s);
-	assert_int_equal(daemon_status_read(&c, &doc, &err), 0);
+	assert_int_equal(daemon_status(&c, &doc, &err), 0);
 	assert_true(json_is_null(json_object_get(doc, "running")));
 	assert_true(json_is_null(json_object_get(doc, "pid")));
 	json_decref(doc);
