@@ -70,8 +70,13 @@ static int plan(struct snapshot *s, json_t *section, struct err *err)
 
 struct folder {
 	struct snapshot *s;
-	json_t *members;
+	struct strlist files; /* no links: what these lead to may lie elsewhere */
 };
+
+static void folder_done(struct folder *f)
+{
+	strlist_done(&f->files);
+}
 
 /* A pid file in a fresh volume would keep PgBouncer from starting; logs are no configuration. */
 static bool is_runtime_file(const char *name)
@@ -89,6 +94,9 @@ static int take_entry(void *ctx, struct archive_entry *entry, struct source *con
 	const char *name = archive_entry_pathname(entry);
 	if (is_runtime_file(name))
 		return 0;
+	if ((archive_entry_filetype(entry) == AE_IFREG || archive_entry_hardlink(entry) != NULL) &&
+	    strlist_push(&f->files, name, err) < 0)
+		return -1;
 	if (str_printf(&member, err, "pgbouncer/config/%s", strcmp(name, ".") == 0 ? "" : name) <
 		0 ||
 	    snapshot_entry(f->s, member, entry, content, err) < 0)
@@ -97,13 +105,15 @@ static int take_entry(void *ctx, struct archive_entry *entry, struct source *con
 }
 
 /* Files that the configuration names and that lie outside its folder. */
-static int take_outside(struct snapshot *s, json_t *file, const char *folder, struct err *err)
+static int take_outside(const struct folder *f, json_t *file, const char *folder, struct err *err)
 {
+	struct snapshot *s = f->s;
 	const char *path;
 	if (json_get_str(file, "path", &path, err) < 0)
 		return -1;
 	size_t len = strlen(folder);
-	if (strncmp(path, folder, len) == 0 && path[len] == '/')
+	if (strncmp(path, folder, len) == 0 && path[len] == '/' &&
+	    strlist_has(&f->files, path + len + 1))
 		return json_put(file, "inside", json_text_value(path + len + 1), err);
 	CLEANUP(freep) char *member = NULL;
 	struct buf content;
@@ -125,14 +135,14 @@ static int take(struct snapshot *s, json_t *section, struct err *err)
 	s->taking = "pgbouncer";
 	if (json_get_str(section, "folder", &folder, err) < 0)
 		return -1;
-	struct folder f = {.s = s};
+	CLEANUP(folder_done) struct folder f = {.s = s};
 	if (engine_server_tree(s->job->engine, "pgbouncer", folder, take_entry, &f, err) < 0)
 		return -1;
 	size_t i;
 	json_t *file;
 	json_array_foreach(json_object_get(section, "files"), i, file)
 	{
-		if (take_outside(s, file, folder, err) < 0)
+		if (take_outside(&f, file, folder, err) < 0)
 			return -1;
 	}
 	return 0;

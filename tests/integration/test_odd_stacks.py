@@ -61,6 +61,17 @@ class PgbouncerElsewhere(StackCase):
         finally:
             self.restart(self.ini_text.replace("admin_users = keeper", "admin_users = hdms"))
 
+    def test_drill__file_is_a_link_that_leads_out_of_the_folder__comes_along(self):
+        link = self.stack.volumes / "pgbouncer_data" / "users.link"
+        link.symlink_to(self.outside / "users.txt")
+        self.addCleanup(link.unlink)
+        text = self.ini_text.replace("admin_users = keeper", "admin_users = hdms")
+        self.addCleanup(self.restart, text)
+        self.restart(text.replace("%s/users.txt" % self.outside, str(link)))
+        self.stack.lifeboat("backup", expect=0)
+        self.stack.lifeboat("restore", "--as", "link", "--only", "pgbouncer,postgres", expect=0)
+        self.assertIn("users.link", [p.name for p in self.stack.volumes.glob("pgbouncer_data-outside_link/**/*")])
+
     def test_backup__file_named_in_the_configuration_is_gone__failed_and_named(self):
         (self.outside / "hba.conf").rename(self.outside / "hba.away")
         try:
