@@ -222,10 +222,12 @@ class Versions:
     def test_3_hash_whose_fields_expire__drill_passes_and_its_control_notices(self):
         if not self.has_field_ttl():
             return  # a version that has no such thing has nothing to show
-        self.stack.redis("HSET", "special:brief", "goes", "1", database=0)
-        self.stack.redis("HEXPIRE", "special:brief", "10", "FIELDS", "1", "goes", database=0)
+        for key, others in (("special:brief", []), ("special:part", ["stays", "2"]), ("special:part2", ["stays", "2"])):
+            self.stack.redis("HSET", key, "goes", "1", *others, database=0)
+            self.stack.redis("HEXPIRE", key, "10", "FIELDS", "1", "goes", database=0)
         self.stack.lifeboat("backup", expect=0, timeout=600)
-        wait_for("the key to be gone", lambda: self.stack.redis("EXISTS", "special:brief", database=0) == "0", 60)
+        wait_for("fields to be gone", lambda: self.stack.redis("HLEN", "special:part2", database=0) == "1"
+                 and self.stack.redis("EXISTS", "special:brief", database=0) == "0", 60)
         evidence = self.stack.lifeboat("drill", "--json", expect=0, timeout=900).json
         self.assertEqual(evidence["outcome"], "passed")
         self.assertEqual(evidence["negative_control"]["redis"]["outcome"], "failed")
