@@ -16,9 +16,11 @@ static int dry_run(struct app *app, const struct restore_job *r, struct err *err
 	output_line(app->out, "restore of backup '%s' would make:", r->backup->id);
 	json_array_foreach(json_object_get(plan, "volumes"), i, item)
 	{
-		output_line(app->out, "  %s: volume '%s' (production has '%s')",
+		const char *from = json_str_or(item, "from", NULL);
+		output_line(app->out, "  %s: volume '%s' (%s%s%s)",
 			    json_str_or(item, "component", "?"), json_str_or(item, "name", "?"),
-			    json_str_or(item, "from", "?"));
+			    from != NULL ? "production has '" : "for what production has elsewhere",
+			    from != NULL ? from : "", from != NULL ? "'" : "");
 	}
 	output_line(app->out, "needs about %s, %s are free",
 		    format_size(json_u64_or(plan, "needs_bytes", 0), needs),

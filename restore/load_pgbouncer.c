@@ -72,7 +72,9 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 	} else if (adopted && plan_version(sb, section, plan, err) < 0) {
 		return -1;
 	}
-	return plan_volume(sb, plan, "pgbouncer", volume_of(section), err);
+	if (plan_volume(sb, plan, "pgbouncer", volume_of(section), err) < 0)
+		return -1;
+	return plan_outside(sb, plan, "pgbouncer", volume_of(section), err);
 }
 
 static int load(struct sandbox *sb, const json_t *section, struct err *err)
@@ -86,8 +88,7 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	    sandbox_unpack(sb, "pgbouncer/config/", UNPACK_AS_ARCHIVED, to, err) < 0 ||
 	    tree_writer_close(to, err) < 0)
 		return -1;
-	return sandbox_outside(sb, "pgbouncer", "pgbouncer/outside/", volume_of(section), &outside,
-			       err);
+	return sandbox_outside(sb, "pgbouncer", volume_of(section), &outside, err);
 }
 
 /* ---- production's paths, and where their files are now ---- */

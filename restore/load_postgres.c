@@ -67,49 +67,6 @@ int load_postgres_env(struct sandbox *sb, const json_t *section, struct strlist 
 	return pg_tool_env(&(struct pg_opts){.url = url, .connect_timeout_ms = 20000}, ret, err);
 }
 
-/* ---- plan ---- */
-
-/* The first that is missing stands for all: they come from one package. */
-static int plan_tools(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
-{
-	static const char *const tools[] = {"postgres", "initdb", "pg_restore", "pg_dump"};
-	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
-		struct tool t = {.component = "postgres",
-				 .major = major_of(section),
-				 .name = tools[i],
-				 .sandbox = true};
-		CLEANUP(freep) char *where = NULL;
-		struct err why = ERR_INIT;
-		if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0)
-			return plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "",
-					     why.hint);
-	}
-	return 0;
-}
-
-static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
-{
-	bool adopted;
-	if (sandbox_adopt(sb, "postgres", section, plan, &adopted, err) < 0 ||
-	    (adopted && plan_tools(sb, section, plan, err) < 0))
-		return -1;
-	size_t i;
-	json_t *db;
-	bool found = sb->job->database == NULL;
-	json_array_foreach(json_object_get(section, "databases"), i, db)
-	{
-		if (!restore_wants_database(sb, json_str_or(db, "name", "")))
-			continue;
-		found = true;
-		sb->expected_bytes += json_u64_or(db, "bytes", 0);
-	}
-	if (!found &&
-	    plan_obstacle(plan, err, "the backup has no database '%s'", sb->job->database) < 0)
-		return -1;
-	return plan_volume(sb, plan, "postgres", json_str_or(section, "volume", "postgres_data"),
-			   err);
-}
-
 /* ---- the cluster ---- */
 
 static const char *setting(const json_t *server, const char *name, const char *otherwise)
@@ -267,6 +224,7 @@ struct globals {
 	const json_t *section;
 	char *create_quoted, *create_bare; /* CREATE ROLE of the one that initdb made */
 	size_t tablespaces;                /* seen so far */
+	json_t *plan;                      /* of each_tablespace */
 	struct pg *pg;
 	struct err err;
 	bool failed;
@@ -301,8 +259,11 @@ static int add_tablespace(struct globals *g, const char *statement, struct err *
 	if (str_dupn(location, end != NULL ? (size_t)(end - location) : strlen(location), &path,
 		     err) < 0 ||
 	    str_printf(&base, err, "%s-tablespace-%zu",
-		       json_str_or(g->section, "volume", "postgres_data"), ++g->tablespaces) < 0 ||
-	    sandbox_beside(g->sb, "postgres", base, path,
+		       json_str_or(g->section, "volume", "postgres_data"), ++g->tablespaces) < 0)
+		return -1;
+	if (g->plan != NULL)
+		return plan_beside(g->sb, g->plan, "postgres", base, err);
+	if (sandbox_beside(g->sb, "postgres", base, path,
 			   "it holds a tablespace, which production's container has elsewhere",
 			   &volume, err) < 0)
 		return -1;
@@ -367,9 +328,10 @@ static int script_globals(struct globals *g, bool (*see)(void *ctx, const char *
 	return rc < 0 ? err_wrap(err, "globals") : 0;
 }
 
-static int plan_tablespaces(struct sandbox *sb, const json_t *section, struct err *err)
+/* Into the plan; without one, their volumes are made. */
+static int each_tablespace(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
 {
-	struct globals g = {.sb = sb, .section = section};
+	struct globals g = {.sb = sb, .section = section, .plan = plan};
 	return script_globals(&g, see_tablespace, err);
 }
 
@@ -555,9 +517,8 @@ int load_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 	const char *path = json_str_or(json_object_get(section, "server"), "data_directory", NULL);
 	if (sandbox_volume(sb, "postgres", production, path, &volume, err) < 0 ||
 	    init_cluster(sb, section, volume, err) < 0 || put_config(sb, volume, err) < 0 ||
-	    sandbox_outside(sb, "postgres", "postgres/outside/", production, &sb->postgres_outside,
-			    err) < 0 ||
-	    plan_tablespaces(sb, section, err) < 0 ||
+	    sandbox_outside(sb, "postgres", production, &sb->postgres_outside, err) < 0 ||
+	    each_tablespace(sb, section, NULL, err) < 0 ||
 	    engine_server_new(sb->job->engine, "postgres", major_of(section), &sb->postgres, err) <
 		0 ||
 	    place_postgres_config(sb, section, superuser_of(section), err) < 0 ||
@@ -621,6 +582,52 @@ int boot_postgres(struct sandbox *sb, const json_t *section, struct err *err)
 			  err) < 0)
 		return sandbox_not_ready(sb->postgres, err);
 	return 0;
+}
+
+/* ---- plan ---- */
+
+/* The first that is missing stands for all: they come from one package. */
+static int plan_tools(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
+{
+	static const char *const tools[] = {"postgres", "initdb", "pg_restore", "pg_dump"};
+	for (size_t i = 0; i < sizeof tools / sizeof *tools; i++) {
+		struct tool t = {.component = "postgres",
+				 .major = major_of(section),
+				 .name = tools[i],
+				 .sandbox = true};
+		CLEANUP(freep) char *where = NULL;
+		struct err why = ERR_INIT;
+		if (engine_tool_find(sb->job->engine, &t, &where, &why) < 0)
+			return plan_obstacle(plan, err, "%s%s%s", why.msg, why.hint[0] ? ": " : "",
+					     why.hint);
+	}
+	return 0;
+}
+
+static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct err *err)
+{
+	bool adopted;
+	if (sandbox_adopt(sb, "postgres", section, plan, &adopted, err) < 0 ||
+	    (adopted && plan_tools(sb, section, plan, err) < 0))
+		return -1;
+	size_t i;
+	json_t *db;
+	bool found = sb->job->database == NULL;
+	json_array_foreach(json_object_get(section, "databases"), i, db)
+	{
+		if (!restore_wants_database(sb, json_str_or(db, "name", "")))
+			continue;
+		found = true;
+		sb->expected_bytes += json_u64_or(db, "bytes", 0);
+	}
+	if (!found &&
+	    plan_obstacle(plan, err, "the backup has no database '%s'", sb->job->database) < 0)
+		return -1;
+	const char *production = json_str_or(section, "volume", "postgres_data");
+	if (plan_volume(sb, plan, "postgres", production, err) < 0 ||
+	    plan_outside(sb, plan, "postgres", production, err) < 0)
+		return -1;
+	return each_tablespace(sb, section, plan, err);
 }
 
 const struct part part_postgres = {.name = "postgres",

@@ -103,7 +103,9 @@ static int plan(struct sandbox *sb, const json_t *section, json_t *plan, struct 
 			  json_str_or(server, "version", "?"), version) < 0)
 		return -1;
 	sb->expected_bytes += json_u64_or(json_object_get(section, "rdb"), "bytes", 0);
-	return plan_volume(sb, plan, "redis", volume_of(section), err);
+	if (plan_volume(sb, plan, "redis", volume_of(section), err) < 0)
+		return -1;
+	return plan_outside(sb, plan, "redis", volume_of(section), err);
 }
 
 static int put_dump(struct sandbox *sb, struct tree_writer *to, const char *name, struct err *err)
@@ -149,7 +151,7 @@ static int load(struct sandbox *sb, const json_t *section, struct err *err)
 	if (sandbox_unpack(sb, "redis/config/", UNPACK_SERVERS, to, err) < 0 ||
 	    tree_writer_close(to, err) < 0)
 		return -1;
-	return sandbox_outside(sb, "redis", "redis/outside/", volume_of(section), &outside, err);
+	return sandbox_outside(sb, "redis", volume_of(section), &outside, err);
 }
 
 /* Lines of production's redis.conf that a sandbox must not follow: they lead to production's own

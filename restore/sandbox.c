@@ -274,19 +274,28 @@ static int count_member(void *ctx, struct archive_entry *entry, struct source *c
 	return 0;
 }
 
-int sandbox_outside(struct sandbox *sb, const char *component, const char *prefix,
-		    const char *volume, char **ret, struct err *err)
+/* *ret NULL: the backup has no files of the component from outside of its volume. */
+static int outside_of(struct sandbox *sb, const char *component, const char *volume,
+		      char **ret_prefix, char **ret, struct err *err)
+{
+	uint64_t members = 0;
+	if (str_printf(ret_prefix, err, "%s/outside/", component) < 0 ||
+	    reader_members(sb->reader, *ret_prefix, count_member, &members, err) < 0)
+		return -1;
+	return members > 0 ? str_printf(ret, err, "%s-outside", volume) : 0;
+}
+
+int sandbox_outside(struct sandbox *sb, const char *component, const char *volume, char **ret,
+		    struct err *err)
 {
 	CLEANUP(tree_writer_freep) struct tree_writer *to = NULL;
-	CLEANUP(freep) char *beside = NULL, *name = NULL;
-	uint64_t members = 0;
+	CLEANUP(freep) char *prefix = NULL, *beside = NULL, *name = NULL;
 	*ret = NULL;
-	if (reader_members(sb->reader, prefix, count_member, &members, err) < 0)
+	if (outside_of(sb, component, volume, &prefix, &beside, err) < 0)
 		return -1;
-	if (members == 0)
+	if (beside == NULL)
 		return 0;
-	if (str_printf(&beside, err, "%s-outside", volume) < 0 ||
-	    sandbox_beside(sb, component, beside, NULL, NULL, &name, err) < 0 ||
+	if (sandbox_beside(sb, component, beside, NULL, NULL, &name, err) < 0 ||
 	    engine_volume_write(sb->job->engine, name, &to, err) < 0 ||
 	    sandbox_unpack(sb, prefix, UNPACK_SERVERS, to, err) < 0 ||
 	    tree_writer_close(to, err) < 0)
@@ -336,8 +345,8 @@ int sandbox_not_ready(struct server *s, struct err *err)
 
 /* ---- plan ---- */
 
-int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
-		struct err *err)
+static int plan_one(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		    const char *from, struct err *err)
 {
 	CLEANUP(freep) char *name = NULL;
 	bool exists;
@@ -349,8 +358,28 @@ int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const c
 		return -1;
 	return json_push(
 	    json_object_get(plan, "volumes"),
-	    json_pack("{s:s, s:s, s:s}", "component", component, "name", name, "from", volume),
-	    err);
+	    json_pack("{s:s, s:s, s:s?}", "component", component, "name", name, "from", from), err);
+}
+
+int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		struct err *err)
+{
+	return plan_one(sb, plan, component, volume, volume, err);
+}
+
+int plan_beside(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		struct err *err)
+{
+	return plan_one(sb, plan, component, volume, NULL, err);
+}
+
+int plan_outside(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		 struct err *err)
+{
+	CLEANUP(freep) char *prefix = NULL, *beside = NULL;
+	if (outside_of(sb, component, volume, &prefix, &beside, err) < 0)
+		return -1;
+	return beside != NULL ? plan_beside(sb, plan, component, beside, err) : 0;
 }
 
 int plan_obstacle(json_t *plan, struct err *err, const char *fmt, ...)

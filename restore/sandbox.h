@@ -68,9 +68,10 @@ enum unpack_owner { UNPACK_AS_ARCHIVED, UNPACK_SERVERS };
 /* Puts the members below `prefix` into an open volume, without the prefix. */
 int sandbox_unpack(struct sandbox *sb, const char *prefix, enum unpack_owner owner,
 		   struct tree_writer *to, struct err *err) MUST_USE;
-/* sandbox_unpack into a volume of its own, if there are such members. *ret NULL: there are none. */
-int sandbox_outside(struct sandbox *sb, const char *component, const char *prefix,
-		    const char *volume, char **ret, struct err *err) MUST_USE;
+/* Unpacks the component's files from outside of its volume ("<component>/outside/") into a volume
+ * of their own. *ret NULL: there are none. */
+int sandbox_outside(struct sandbox *sb, const char *component, const char *volume, char **ret,
+		    struct err *err) MUST_USE;
 /* For pg_wait_ready and redisdoor_wait_ready: ctx is the server. */
 int sandbox_alive(void *server, struct err *err) MUST_USE;
 struct deadline sandbox_ready_deadline(const struct sandbox *sb);
@@ -98,6 +99,12 @@ extern const struct part *const parts[PARTS];
 /* ---- plan ---- */
 int plan_volume(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
 		struct err *err) MUST_USE;
+/* One that production has no counterpart of: sandbox_beside will make it. */
+int plan_beside(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		struct err *err) MUST_USE;
+/* The one that sandbox_outside will make, if any. */
+int plan_outside(struct sandbox *sb, json_t *plan, const char *component, const char *volume,
+		 struct err *err) MUST_USE;
 int plan_obstacle(json_t *plan, struct err *err, const char *fmt, ...) PRINTF_LIKE(3, 4) MUST_USE;
 
 /* ---- PostgreSQL, shared by its files ---- */

@@ -86,6 +86,16 @@ class RestoreFails(StackCase):
         with self.nothing_changes():
             result = self.stack.lifeboat("restore", "--as", "dry", "--dry-run", expect=0)
             self.assertIn("postgres_data_dry", result.out)
+            self.assertIn("volume 'redis_data-outside_dry' (for what production has elsewhere)", result.out)
+
+    def test_restore__volume_for_files_from_elsewhere_exists__refused_before_anything_is_made(self):
+        taken = self.stack.volumes / "redis_data-outside_half"
+        taken.mkdir()
+        self.addCleanup(taken.rmdir)
+        with self.nothing_changes():
+            result = self.stack.lifeboat("restore", "--as", "half")
+            self.assert_failed(result, 1, "volume 'redis_data-outside_half' exists: choose another name with --as")
+            self.assertNotIn("restoring", result.err)
 
     def test_restore__own_check_fails__the_proof_fails_and_names_it(self):
         conf = self.stack.conf()

@@ -67,6 +67,13 @@ class PartitionsAndTablespace(Sandboxed):
         self.assertIn("database 'closed' allows no connections and is not in this backup",
                       shown["manifest"]["warnings"])
 
+    def test_restore__volume_of_a_tablespace_exists__an_obstacle(self):
+        taken = self.stack.volumes / "postgres_data-tablespace-1_taken"
+        taken.mkdir()
+        self.addCleanup(taken.rmdir)
+        planned = self.stack.lifeboat("restore", "--as", "taken", "--dry-run", "--json", expect=1).json
+        self.assertEqual(planned["obstacles"], ["volume '%s' exists: choose another name with --as" % taken.name])
+
     def test_restore__all__passes_notes_what_is_left_out_and_the_rows_are_there(self):
         with self.held("before-proof", "restore", "--as", "whole", "--json") as held:
             self.sandbox_sql("whole", "postgres", "DO $$ BEGIN ASSERT (SELECT count(*) FROM cars) = 400; END $$")
