@@ -26,9 +26,4 @@ struct strlist;
 /* Zeroes and frees a list of which items may hold one. For CLEANUP. */
 void secret_wipe_list(struct strlist *l);
 
-/* A copy of `text` in which every password of a connection string is "***": between the first ':'
- * and the last '@' of a URL, and after "password=". Rather too much is hidden than too little. For
- * messages; free() it. */
-int secret_masked(const char *text, char **ret, struct err *err) MUST_USE;
-
 #endif

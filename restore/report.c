@@ -103,17 +103,3 @@ int report_json(const struct report *r, json_t **ret, struct err *err)
 	*ret = j;
 	return 0;
 }
-
-int report_first_line(const struct report *r, char **ret, struct err *err)
-{
-	const json_t *d = json_array_get(r->differences, 0);
-	if (d != NULL)
-		return str_printf(ret, err, "%s: %s: %s expected, %s found",
-				  json_str_or(d, "where", "?"), json_str_or(d, "what", "?"),
-				  json_str_or(d, "expected", "?"), json_str_or(d, "found", "?"));
-	const json_t *u = json_array_get(r->unknowns, 0);
-	if (u != NULL)
-		return str_printf(ret, err, "%s: %s", json_str_or(u, "where", "?"),
-				  json_str_or(u, "why", "?"));
-	return str_dup(r->compared == 0 ? "nothing was compared" : "", ret, err);
-}

@@ -35,8 +35,4 @@ int report_note(struct report *r, struct err *err, const char *fmt, ...) PRINTF_
 enum outcome report_outcome(const struct report *r);
 /* {"outcome","compared","failed","unverified","differences","unknowns","notes"}. New reference. */
 int report_json(const struct report *r, json_t **ret, struct err *err) MUST_USE;
-/* The first difference or unknown as one line: "database 'hdms_db', table 'public.users': rows: 12
- * expected, 11 found". "" when there is none. */
-int report_first_line(const struct report *r, char **ret, struct err *err) MUST_USE;
-
 #endif

@@ -28,8 +28,6 @@ void docker_free(struct docker *d);
 DEFINE_CLEANUP(struct docker, docker_free)
 /* Is the daemon on this machine (a Unix socket)? */
 bool docker_is_near(const struct docker *d);
-/* "20.10.24" */
-const char *docker_version(const struct docker *d);
 
 /* ---- calls; `path` without the version: "/containers/%s/json" ---- */
 
@@ -49,10 +47,6 @@ int docker_filters(const json_t *filters, char **ret, struct err *err) MUST_USE;
 
 /* ---- files ---- */
 
-/* The tar stream of `path` (absolute, inside). The end is vouched for: two zero blocks came.
- * ERR_ABSENT. */
-int docker_archive_get(struct docker *d, const char *container, const char *path,
-		       struct source **ret, struct err *err) MUST_USE;
 /* A plain tar stream into the folder `path`, which must exist. What came before an error stays. */
 int docker_archive_put(struct docker *d, const char *container, const char *path, struct sink **ret,
 		       struct err *err) MUST_USE;

@@ -256,15 +256,6 @@ int docker_archive_raw(struct docker *d, const char *container, const char *path
 	return 0;
 }
 
-int docker_archive_get(struct docker *d, const char *container, const char *path,
-		       struct source **ret, struct err *err)
-{
-	struct source *raw;
-	if (docker_archive_raw(d, container, path, &raw, err) < 0)
-		return -1;
-	return docker_tar_vouched(raw, path, ret, err);
-}
-
 int docker_archive_put(struct docker *d, const char *container, const char *path, struct sink **ret,
 		       struct err *err)
 {

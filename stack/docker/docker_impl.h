@@ -9,10 +9,9 @@ enum { DOCKER_IDLE_MS = 600000 };
 
 struct docker {
 	struct http *http;
-	char *root;    /* "http://docker": all paths come after it */
-	char *base;    /* root and version: "http://docker/v1.41" */
-	char *where;   /* as it was configured, for messages */
-	char *version; /* "20.10.24" */
+	char *root;  /* "http://docker": all paths come after it */
+	char *base;  /* root and version: "http://docker/v1.41" */
+	char *where; /* as it was configured, for messages */
 	bool near;
 	struct strlist files; /* names of certificates: http_opts may borrow them */
 };
@@ -32,7 +31,7 @@ int docker_lost(const struct docker *d, struct err *err) MUST_USE;
 /* A request that takes over the connection. */
 int docker_hijack(struct docker *d, const char *url, const json_t *body, struct http_pipe **ret,
 		  struct err *err) MUST_USE;
-/* docker_archive_get before anything has looked at the stream. */
+/* The tar stream of `path` (absolute, inside), as it comes: docker_tar.h reads it. ERR_ABSENT. */
 int docker_archive_raw(struct docker *d, const char *container, const char *path,
 		       struct source **ret, struct err *err) MUST_USE;
 /* Follows symbolic links: *ret is a path that is none, *ret_entry (may be NULL) what is there. */

@@ -122,7 +122,6 @@ static unsigned api_number(const char *text)
 static int settle_version(struct docker *d, const json_t *answer, struct err *err)
 {
 	const char *api = json_str_or(answer, "ApiVersion", NULL);
-	const char *version = json_str_or(answer, "Version", "?");
 	unsigned newest = api_number(api);
 	unsigned oldest = api_number(json_str_or(answer, "MinAPIVersion", "1.0"));
 	if (newest == 0)
@@ -130,12 +129,10 @@ static int settle_version(struct docker *d, const json_t *answer, struct err *er
 			       d->where);
 	if (newest < API_WANTED) {
 		err_set(err, ERR_FAILED, "Docker %.40s speaks version %.20s of its API, not 1.41",
-			version, api);
+			json_str_or(answer, "Version", "?"), api);
 		return err_hint(err, "Update Docker to 20.10 or later.");
 	}
 	unsigned spoken = oldest > API_WANTED ? oldest : API_WANTED;
-	if (str_dupn(version, strcspn(version, "+"), &d->version, err) < 0)
-		return -1;
 	return str_printf(&d->base, err, "%s/v%u.%u", d->root, spoken / 1000, spoken % 1000);
 }
 
@@ -182,7 +179,6 @@ void docker_free(struct docker *d)
 	free(d->root);
 	free(d->base);
 	free(d->where);
-	free(d->version);
 	strlist_done(&d->files);
 	free(d);
 }
@@ -190,9 +186,4 @@ void docker_free(struct docker *d)
 bool docker_is_near(const struct docker *d)
 {
 	return d->near;
-}
-
-const char *docker_version(const struct docker *d)
-{
-	return d->version;
 }

@@ -59,8 +59,4 @@ int docker_tar_pax_next(uint8_t *data, size_t len, size_t *at, struct docker_tar
 int docker_tar_pax_number(const struct docker_tar_record *r, uint64_t *ret, struct err *err)
     MUST_USE;
 
-/* A filter that passes a tar stream on as it is, and lets it end only where a tar stream ends. */
-int docker_tar_vouched(struct source *from, const char *what, struct source **ret, struct err *err)
-    MUST_USE;
-
 #endif

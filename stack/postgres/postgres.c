@@ -289,11 +289,6 @@ unsigned pg_server_major(const struct pg *p)
 	return (unsigned)PQserverVersion(p->conn) / 10000;
 }
 
-PGconn *pg_raw(struct pg *p)
-{
-	return p->conn;
-}
-
 int pg_is_pooled(struct pg *p, bool *ret, struct err *err)
 {
 	if (!p->pooled_known && find_pooler(p, DEADLINE_NEVER, err) < 0)

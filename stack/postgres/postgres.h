@@ -36,7 +36,6 @@ DEFINE_CLEANUP(struct pg, pg_free)
 
 int pg_server_version(const struct pg *p); /* 150020 */
 unsigned pg_server_major(const struct pg *p);
-PGconn *pg_raw(struct pg *p);
 
 /* Is there a pooler in between? Compares the backend's pid with the one of the protocol. */
 int pg_is_pooled(struct pg *p, bool *ret, struct err *err) MUST_USE;

@@ -80,11 +80,6 @@ void writer_free(struct writer *w)
 	free(w);
 }
 
-uint64_t writer_stored_bytes(const struct writer *w)
-{
-	return part_pipe_stored_bytes(w->pipe);
-}
-
 /* What is half written can't be taken back: after a failure there is no archive any more. */
 static int fail(struct writer *w, const struct err *err)
 {

@@ -53,6 +53,5 @@ int writer_close(struct writer *w, json_t *manifest, struct writer_totals *ret, 
     MUST_USE;
 void writer_free(struct writer *w);
 DEFINE_CLEANUP(struct writer, writer_free)
-uint64_t writer_stored_bytes(const struct writer *w); /* so far; for progress */
 
 #endif

@@ -1,5 +1,4 @@
-/* Any bytes as the tar stream of a container's folder. What the reader takes to its end, the one
- * that only passes it on takes too; sums are mended, which would stop most. */
+/* Any bytes as the tar stream of a container's folder; sums are mended, which would stop most. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +16,7 @@ static struct source *from_memory(const uint8_t *data, size_t size)
 	return s;
 }
 
-/* 0 if it was taken to its end. */
-static int take_apart(const uint8_t *data, size_t size)
+static void take_apart(const uint8_t *data, size_t size)
 {
 	struct docker_tar *t = NULL;
 	struct err err = ERR_INIT;
@@ -41,19 +39,6 @@ static int take_apart(const uint8_t *data, size_t size)
 	if ((rc < 0) != (err.code != ERR_NONE) || total > size + 1)
 		abort();
 	docker_tar_free(t);
-	return rc;
-}
-
-static int pass_on(const uint8_t *data, size_t size)
-{
-	struct source *s = NULL;
-	struct err err = ERR_INIT;
-	uint8_t block[700];
-	int rc = docker_tar_vouched(from_memory(data, size), "x", &s, &err);
-	for (size_t n = 1; rc == 0 && n > 0;)
-		rc = source_read(s, block, sizeof block, &n, &err);
-	source_free(s);
-	return rc;
 }
 
 static void mend(uint8_t *data, size_t size)
@@ -77,8 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(copy, data, size);
 	for (int mended = 0; mended < 2; mended++) {
-		if (take_apart(copy, size) == 0 && pass_on(copy, size) < 0)
-			abort();
+		take_apart(copy, size);
 		mend(copy, size);
 	}
 	free(copy);

@@ -88,19 +88,15 @@ static void buf__memory_runs_out__fails_cleanly(void **state)
 static int work_secret(struct err *err)
 {
 	CLEANUP(secret_done) struct secret s = {0};
-	CLEANUP(freep) char *masked = NULL;
-	if (secret_set(&s, "one", err) < 0 || secret_set(&s, "two", err) < 0 ||
-	    secret_masked("redis://:x@h/0 password=y", &masked, err) < 0)
+	if (secret_set(&s, "one", err) < 0 || secret_set(&s, "two", err) < 0)
 		return -1;
-	return strcmp(masked, "redis://:***@h/0 password=***") == 0
-		   ? 0
-		   : err_set(err, ERR_FAILED, "wrong");
+	return strcmp(secret_text(&s), "two") == 0 ? 0 : err_set(err, ERR_FAILED, "wrong");
 }
 
 static void secret__memory_runs_out__fails_cleanly(void **state)
 {
 	(void)state;
-	sweep(&(struct sweep){.work = work_secret, .at_least = 4});
+	sweep(&(struct sweep){.work = work_secret, .at_least = 2});
 }
 
 /* ---- file ---- */

@@ -29,7 +29,6 @@ static void open__a_daemon__version_and_nearness(void **state)
 	docker_case_begin(&c);
 	docker_case_json(&c, 200, "{}");
 	docker_case_open(&c);
-	assert_string_equal(docker_version(c.d), "20.10.24");
 	assert_true(docker_is_near(c.d));
 	assert_int_equal(docker_get(c.d, NULL, &c.err, "/info"), 0);
 	docker_case_stop(&c);

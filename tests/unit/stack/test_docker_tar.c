@@ -300,74 +300,6 @@ static void cut__at_every_length__failed_and_says_so(void **state)
 	assert_int_equal(read_built(t.len, text, sizeof text, &err), 0);
 }
 
-/* ---- a stream that is passed on ---- */
-
-static int pass_on(size_t len, size_t step, struct err *err)
-{
-	struct source *raw = NULL, *s = NULL;
-	static uint8_t out[sizeof t.bytes];
-	size_t n = 1, total = 0;
-	assert_int_equal(source_memory(t.bytes, len, &raw, err), 0);
-	assert_int_equal(docker_tar_vouched(raw, "/data", &s, err), 0);
-	int rc = 0;
-	while (rc == 0 && n > 0) {
-		rc = source_read(s, out + total, step, &n, err);
-		total += rc == 0 ? n : 0;
-	}
-	source_free(s);
-	if (rc == 0) {
-		assert_int_equal(total, len);
-		assert_memory_equal(out, t.bytes, len);
-	}
-	return rc;
-}
-
-static void vouched__in_any_pieces__passed_on(void **state)
-{
-	(void)state;
-	build_small();
-	tar_build_room(&t, 4096); /* up to a whole record */
-	static const size_t steps[] = {1, 7, 511, 512, 513, 60000};
-	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-		struct err err = ERR_INIT;
-		if (pass_on(t.len, steps[i], &err) < 0)
-			fail_msg("%s", err.msg);
-	}
-}
-
-static void vouched__cut_at_every_length__failed(void **state)
-{
-	(void)state;
-	build_small();
-	for (size_t len = 0; len < t.len; len++) {
-		struct err err = ERR_INIT;
-		assert_int_equal(pass_on(len, 700, &err), -1);
-		assert_int_equal(err.code, ERR_FAILED);
-		assert_string_equal(err.msg, "'/data' broke off before its end");
-	}
-}
-
-static void vouched__sizes_of_pax_heads__believed(void **state)
-{
-	(void)state;
-	struct err err = ERR_INIT;
-	t.len = 0;
-	/* Behind what the field says lies what looks like the end, but is content. */
-	PAX(&t, "13 size=2048\n");
-	tar_build_head(&t, '0', "f", NULL, 0644, 0);
-	tar_build_room(&t, 2048);
-	assert_int_equal(pass_on(t.len, 600, &err), -1);
-	assert_string_equal(err.msg, "'/data' broke off before its end");
-	tar_build_end(&t);
-	assert_int_equal(pass_on(t.len, 600, &err), 0);
-	t.len = 0;
-	tar_build_file(&t, "f", "");
-	t.bytes[0]++;
-	assert_int_equal(pass_on(t.len, 600, &err), -1);
-	assert_int_equal(err.code, ERR_CORRUPT);
-	assert_string_equal(err.msg, "'/data': a tar head with a wrong sum");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,9 +312,6 @@ int main(void)
 	    cmocka_unit_test(next__long_names__prefix_and_gnu),
 	    cmocka_unit_test(next__lies__corrupt),
 	    cmocka_unit_test(cut__at_every_length__failed_and_says_so),
-	    cmocka_unit_test(vouched__in_any_pieces__passed_on),
-	    cmocka_unit_test(vouched__cut_at_every_length__failed),
-	    cmocka_unit_test(vouched__sizes_of_pax_heads__believed),
 	};
 	return cmocka_run_group_tests_name("docker_tar", tests, NULL, NULL);
 }
