@@ -399,7 +399,7 @@ class Stack:
 
     def agent_processes(self):
         """Pids of lifeboat and whatever it started that are still there: by the mark in their environment, or,
-        as servers write over theirs, by a file of this folder that they have open."""
+        as servers write over theirs, by a file of this folder that they have open or are configured with."""
         found = []
         place = str(self.folder) + "/"
         for entry in os.listdir("/proc"):
@@ -408,7 +408,7 @@ class Stack:
                 continue
             if self._is_marked(pid):
                 found.append(pid)
-            elif self._has_open(pid, place):
+            elif self._has_open(pid, place) or self._is_configured_with(pid, place):
                 chain = ancestors(pid)
                 if chain[:1] != [os.getpid()] and not Server.pids & set(chain):
                     found.append(pid)
@@ -434,6 +434,15 @@ class Stack:
             except OSError:
                 pass
         return False
+
+    @staticmethod
+    def _is_configured_with(pid, place):
+        """A sandbox's PgBouncer: it lies in a folder of its own, and reads its users in the volume."""
+        try:
+            argv = Path("/proc/%d/cmdline" % pid).read_bytes().split(b"\0")[:-1]
+            return len(argv) > 1 and argv[-1].endswith(b".ini") and place.encode() in Path(os.fsdecode(argv[-1])).read_bytes()
+        except OSError:
+            return False
 
     def store_files(self):
         """Every file in the store with its content's hash, for before and after; without the lock."""
