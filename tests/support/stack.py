@@ -41,16 +41,24 @@ class Failed(AssertionError):
     pass
 
 
+CLAIMS = []
+
+
 def free_port():
-    """Below the range from which the kernel picks ports for clients."""
+    """Below the range from which the kernel picks ports for clients, and this process's alone to its end: a name
+    of that port is held, as other tests pick one before this one's server is there."""
     for _ in range(200):
         port = random.randrange(20000, 32000)
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
+                claim.bind("\0lifeboat-tests-port-%d" % port)
                 probe.bind(("127.0.0.1", port))
-                return port
             except OSError:
+                claim.close()
                 continue
+        CLAIMS.append(claim)
+        return port
     raise Failed("no free port found")
 
 
