@@ -189,10 +189,9 @@ static int place_conf(struct sandbox *sb, const json_t *section, const char *pat
 static int trust_line(struct buf *b, const char *type, const char *role, const char *address,
 		      struct err *err)
 {
-	int rc = buf_printf(b, err, "%s all \"", type);
-	for (const char *p = role; rc == 0 && *p != '\0'; p++)
-		rc = buf_printf(b, err, "%s%c", *p == '"' ? "\"" : "", *p);
-	return rc == 0 ? buf_printf(b, err, "\" %s trust\n", address) : -1;
+	if (buf_printf(b, err, "%s all \"", type) < 0 || put_quoted(b, '"', role, err) < 0)
+		return -1;
+	return buf_printf(b, err, "\" %s trust\n", address);
 }
 
 /* A file of production's, as the sandbox needs it. */
